@@ -1,0 +1,3 @@
+//! Sealing, digests and signatures.
+
+pub mod entropy;

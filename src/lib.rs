@@ -1,0 +1,4 @@
+//! Tollgate: a relay for paid AI APIs in one binary, over one redb file.
+
+pub mod crypto;
+pub mod model;
