@@ -2,3 +2,6 @@
 
 pub mod crypto;
 pub mod model;
+pub mod store;
+pub mod telemetry;
+pub mod upstream;

@@ -1,5 +1,11 @@
 //! Pure values: no input, no output, nothing asynchronous.
 
+pub mod caller;
 pub mod clock;
 pub mod id;
+pub mod key;
+pub mod operation;
+pub mod outcome;
+pub mod record;
 pub mod secret;
+pub mod task;

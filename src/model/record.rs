@@ -1,0 +1,246 @@
+//! The entries of the log book.
+//!
+//! They are stored as postcard in variant and field order: variants are only added at the end, and a changed entry is a
+//! new variant.
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::Timestamp;
+use super::id::{AccountId, KeyId, OwnerId, RequestId};
+use super::operation::Operation;
+use super::outcome::{Outcome, Reason};
+use super::task::TaskState;
+
+/// One entry: when, and what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Wall time at which the writer took it.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What an entry tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A paid call is about to be sent.
+    Intent(Box<Intent>),
+    /// What became of it.
+    Settlement(Settlement),
+    /// A task was seen in a new state.
+    Task(TaskChange),
+    /// Somebody administered something.
+    Admin(AdminAction),
+    /// Refusals of one minute, counted together.
+    Refusals(Refusals),
+    /// The oldest entries were removed.
+    Pruned(Pruned),
+    /// A process opened the store.
+    Started(Started),
+    /// A person decided the fate of an unknown outcome.
+    Resolved(Resolution),
+}
+
+impl Event {
+    /// Its name in JSON and filters.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Intent(_) => "intent",
+            Self::Settlement(_) => "settlement",
+            Self::Task(_) => "task",
+            Self::Admin(_) => "admin",
+            Self::Refusals(_) => "refusals",
+            Self::Pruned(_) => "pruned",
+            Self::Started(_) => "started",
+            Self::Resolved(_) => "resolved",
+        }
+    }
+}
+
+/// The record before a paid call. Bodies are not stored: a keyed digest is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The request that carries it.
+    pub request: RequestId,
+    /// The request id that the client gave itself, cut to 128 bytes.
+    pub client_request: Option<String>,
+    /// The key that asked, if a key did.
+    pub key: Option<KeyId>,
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// What is asked.
+    pub operation: Operation,
+    /// The account it is meant for.
+    pub account: AccountId,
+    /// The model or `req_key` it names.
+    pub model: Option<String>,
+    /// Keyed digest of the body.
+    pub body_digest: [u8; 32],
+    /// Size of the body in bytes.
+    pub body_bytes: u64,
+    /// Keyed digest of owner and idempotency key.
+    pub idempotency: Option<[u8; 32]>,
+    /// Headers worth keeping, none of them secret.
+    pub headers: Vec<(String, String)>,
+    /// The peer's address.
+    pub peer: Option<String>,
+    /// What is held of the owner's budget.
+    pub reservation: Reservation,
+}
+
+/// What an intent holds of its owner's budget. No version enforces budgets yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reservation {
+    /// Nothing is held.
+    Empty,
+}
+
+/// The record after a paid call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The sequence number of its intent.
+    pub intent: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// The account that got the last attempt, where it is not the intent's.
+    pub account: AccountId,
+    /// The HTTP status of the reply, if there was one.
+    pub status: Option<u16>,
+    /// The provider's own code in it.
+    pub code: Option<i64>,
+    /// The task it created.
+    pub task_id: Option<String>,
+    /// The provider's name for the request (`X-Tt-Logid`).
+    pub upstream_request: Option<String>,
+    /// Attempts that were made.
+    pub attempts: u32,
+    /// Size of the reply in bytes.
+    pub reply_bytes: u64,
+    /// From intent to settlement, in microseconds.
+    pub duration_micros: u64,
+}
+
+/// A task was seen in a new state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskChange {
+    /// The sequence number of its submit's intent.
+    pub intent: u64,
+    /// Its name at the provider.
+    pub task_id: String,
+    /// The state it was seen in.
+    pub state: TaskState,
+    /// The provider's code in the reply that told.
+    pub code: Option<i64>,
+}
+
+/// Somebody administered something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminAction {
+    /// Who: a key's id, `admin_token` or `control_socket`.
+    pub actor: String,
+    /// What, e.g. `key.create`.
+    pub action: String,
+    /// To what: an identifier.
+    pub target: String,
+    /// The request that carried it.
+    pub request: Option<RequestId>,
+}
+
+/// Why a request was refused before it became a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The credential was missing, malformed or unknown.
+    AuthFailed,
+    /// The signature did not match.
+    InvalidSignature,
+    /// The key is revoked.
+    KeyRevoked,
+    /// The key has expired.
+    KeyExpired,
+    /// The key lacks the scope.
+    ScopeDenied,
+    /// A rate or concurrency limit.
+    RateLimited,
+    /// A queue was full.
+    QueueFull,
+    /// A place in a queue did not come in time.
+    QueueTimeout,
+}
+
+impl Refusal {
+    /// Every reason, for closed label sets.
+    pub const ALL: [Self; 8] = [
+        Self::AuthFailed,
+        Self::InvalidSignature,
+        Self::KeyRevoked,
+        Self::KeyExpired,
+        Self::ScopeDenied,
+        Self::RateLimited,
+        Self::QueueFull,
+        Self::QueueTimeout,
+    ];
+
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::AuthFailed => "auth_failed",
+            Self::InvalidSignature => "invalid_signature",
+            Self::KeyRevoked => "key_revoked",
+            Self::KeyExpired => "key_expired",
+            Self::ScopeDenied => "scope_denied",
+            Self::RateLimited => "rate_limited",
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+        }
+    }
+}
+
+/// Refusals of one reason in one minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusals {
+    /// Why.
+    pub reason: Refusal,
+    /// How many.
+    pub count: u64,
+    /// When the minute began.
+    pub since: Timestamp,
+}
+
+/// The oldest entries were removed, in the transaction that recorded this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// The last sequence number that is gone.
+    pub through: u64,
+    /// The digest that entry had, so that the chain still has an end to hang on.
+    pub digest: [u8; 32],
+    /// How many went.
+    pub count: u64,
+}
+
+/// A process opened the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Its number: one more than the last.
+    pub boot: u64,
+    /// The program's version.
+    pub version: String,
+    /// Intents of older boots that had no settlement.
+    pub unknown: u64,
+}
+
+/// A person decided the fate of an unknown outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// The sequence number of the intent.
+    pub intent: u64,
+    /// Who decided.
+    pub actor: String,
+    /// The outcome from now on.
+    pub outcome: Outcome,
+    /// The task it turned out to have created.
+    pub task_id: Option<String>,
+}

@@ -1,0 +1,231 @@
+//! The log book's rows: written by `Tables::append`, read by page, verified from anchor to head, pruned from the old end.
+
+use std::sync::Arc;
+
+use redb::ReadableTable;
+
+use super::chain::{Chain, End, Link, Sealed};
+use super::codec;
+use super::error::StoreError;
+use super::meta;
+use super::schema::Rows;
+use super::tables::Tables;
+use crate::crypto::digest::{Digest, DigestKey};
+use crate::model::record::{Entry, Event, Pruned};
+
+pub(super) const TABLE: &str = "audit.v1";
+
+/// One entry with its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// Its sequence number, without gaps.
+    pub seq: u64,
+    /// Its digest in the chain.
+    pub digest: Digest,
+    /// What it tells.
+    pub entry: Entry,
+}
+
+/// Bytes that all entries take.
+///
+/// # Errors
+/// [`StoreError`] when the row cannot be read.
+pub fn bytes(rows: &mut impl Rows) -> Result<u64, StoreError> {
+    Ok(meta::get(rows, meta::AUDIT_BYTES)?.unwrap_or(0))
+}
+
+/// Which way a page is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    Rising,
+    /// Newest first.
+    Falling,
+}
+
+/// What verifying the chain found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every entry from anchor to head hangs on the one before.
+    Intact {
+        /// The first entry that is still there, or one past the head.
+        first: u64,
+        /// The head.
+        head: Link,
+    },
+    /// The chain is broken.
+    Broken {
+        /// The first entry that does not hang on the one before.
+        at: u64,
+        /// What is wrong there.
+        why: &'static str,
+    },
+}
+
+fn split(seq: u64, value: &[u8]) -> Result<(Digest, &[u8]), StoreError> {
+    let (digest, canonical) = value
+        .split_first_chunk::<32>()
+        .ok_or_else(|| StoreError::corrupt(TABLE, format!("entry {seq} is cut short")))?;
+    Ok((Digest::from_bytes(*digest), canonical))
+}
+
+/// Up to `limit` entries from `from` on, in the order asked for. `from` itself is included.
+///
+/// # Errors
+/// [`StoreError`] when a row cannot be read.
+pub fn page(rows: &mut impl Rows, from: u64, order: Order, limit: usize) -> Result<Vec<Logged>, StoreError> {
+    let table = rows.audit()?;
+    let decode = |row: Result<(redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &'static [u8]>), redb::StorageError>| {
+        let (seq, value) = row?;
+        let (digest, canonical) = split(seq.value(), value.value())?;
+        Ok(Logged { seq: seq.value(), digest, entry: codec::decode(TABLE, canonical)? })
+    };
+    match order {
+        Order::Rising => table.range(from..)?.take(limit).map(decode).collect(),
+        Order::Falling => table.range(..=from)?.rev().take(limit).map(decode).collect(),
+    }
+}
+
+/// One entry, if it is still there.
+///
+/// # Errors
+/// [`StoreError`] when the row cannot be read.
+pub fn get(rows: &mut impl Rows, seq: u64) -> Result<Option<Logged>, StoreError> {
+    Ok(page(rows, seq, Order::Rising, 1)?.into_iter().find(|logged| logged.seq == seq))
+}
+
+/// The head and the anchor, if their MACs hold.
+pub(super) fn ends(rows: &mut impl Rows, key: &Arc<DigestKey>) -> Result<Option<(Link, Link)>, StoreError> {
+    let chain = Chain::new(Arc::clone(key), Link::START, 0);
+    let mut end = |name, end| -> Result<Option<Link>, StoreError> {
+        Ok(match meta::get::<Sealed>(rows, name)? {
+            Some(sealed) => chain.open(end, &sealed),
+            None => Some(Link::START),
+        })
+    };
+    let anchor = end(meta::ANCHOR, End::Anchor)?;
+    let head = end(meta::HEAD, End::Head)?;
+    Ok(anchor.zip(head).map(|(anchor, head)| (head, anchor)))
+}
+
+/// Whether the last entry is the one the head names. Costs one look-up, so it is done at every start.
+pub(super) fn head_matches(rows: &mut impl Rows, head: Link, anchor: Link) -> Result<bool, StoreError> {
+    let last = match rows.audit()?.last()? {
+        Some((seq, value)) => (seq.value(), split(seq.value(), value.value())?.0),
+        None => (anchor.seq, anchor.digest),
+    };
+    Ok(last == (head.seq, head.digest))
+}
+
+/// Walks the chain one step at a time, so that a long book is verified in short reads.
+#[derive(Clone)]
+pub struct Walk {
+    chain: Chain,
+    head: Link,
+    first: u64,
+}
+
+impl Walk {
+    /// Begins at the anchor.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a row cannot be read. A head or anchor whose MAC does not hold is a verdict.
+    pub fn begin(rows: &mut impl Rows, key: &Arc<DigestKey>) -> Result<Result<Self, Verdict>, StoreError> {
+        let Some((head, anchor)) = ends(rows, key)? else {
+            return Ok(Err(Verdict::Broken { at: 0, why: "the head or the anchor does not carry our MAC" }));
+        };
+        Ok(Ok(Self { chain: Chain::new(Arc::clone(key), anchor, 0), head, first: anchor.seq + 1 }))
+    }
+
+    /// How far it has come, and where it will end.
+    #[must_use]
+    pub const fn progress(&self) -> (u64, u64) {
+        (self.chain.head().seq, self.head.seq)
+    }
+
+    /// Checks up to `limit` more entries.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a row cannot be read.
+    pub fn step(&mut self, rows: &mut impl Rows, limit: usize) -> Result<Option<Verdict>, StoreError> {
+        let start = self.chain.head().seq + 1;
+        let mut seen = 0;
+        for row in rows.audit()?.range(start..=self.head.seq.max(start))?.take(limit) {
+            let (seq, value) = row?;
+            let seq = seq.value();
+            if seq > self.head.seq {
+                break;
+            }
+            let expected = self.chain.head().seq + 1;
+            if seq != expected {
+                return Ok(Some(Verdict::Broken { at: expected, why: "the entry is missing" }));
+            }
+            let Ok((digest, canonical)) = split(seq, value.value()) else {
+                return Ok(Some(Verdict::Broken { at: seq, why: "the entry is cut short" }));
+            };
+            let link = self.chain.extend(canonical, self.head.at);
+            if !link.digest.ct_eq(&digest) {
+                return Ok(Some(Verdict::Broken { at: seq, why: "the entry does not hang on the one before it" }));
+            }
+            seen += 1;
+        }
+        let reached = self.chain.head();
+        if seen == limit && reached.seq < self.head.seq {
+            return Ok(None);
+        }
+        Ok(Some(self.conclude(rows)?))
+    }
+
+    fn conclude(&self, rows: &mut impl Rows) -> Result<Verdict, StoreError> {
+        let reached = self.chain.head();
+        if reached.seq != self.head.seq {
+            return Ok(Verdict::Broken { at: reached.seq + 1, why: "the entry is missing" });
+        }
+        if reached.digest != self.head.digest {
+            return Ok(Verdict::Broken { at: reached.seq, why: "the last entry is not the one the head names" });
+        }
+        // Entries past the head are only those written since this walk began.
+        let newer = rows.audit()?.range(self.head.seq + 1..)?.next().transpose()?.map(|(seq, _)| seq.value());
+        let Some((now, _)) = ends(rows, &self.chain.key())? else {
+            return Ok(Verdict::Broken { at: self.head.seq, why: "the head or the anchor does not carry our MAC" });
+        };
+        match newer {
+            Some(seq) if now.seq < seq => Ok(Verdict::Broken { at: seq, why: "the entry lies beyond the head" }),
+            _ => Ok(Verdict::Intact { first: self.first, head: self.head }),
+        }
+    }
+}
+
+impl Tables<'_> {
+    /// Removes up to `limit` of the oldest entries that `may_go` lets go, and records that they went.
+    ///
+    /// It stops at the first entry that must stay, so the book never has a hole. Returns how many went.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a row cannot be read or written.
+    pub fn prune_audit(
+        &mut self,
+        limit: usize,
+        mut may_go: impl FnMut(u64, &Entry) -> bool,
+    ) -> Result<u64, StoreError> {
+        let mut last = None;
+        let mut count = 0;
+        let mut bytes = 0;
+        for row in self.opened().audit()?.range::<u64>(..)?.take(limit) {
+            let (seq, value) = row?;
+            let (digest, canonical) = split(seq.value(), value.value())?;
+            let entry: Entry = codec::decode(TABLE, canonical)?;
+            if !may_go(seq.value(), &entry) {
+                break;
+            }
+            count += 1;
+            bytes += value.value().len() as u64;
+            last = Some(Link { seq: seq.value(), digest, at: entry.at });
+        }
+        let Some(last) = last else { return Ok(0) };
+        self.opened().audit()?.retain_in(..=last.seq, |_, _| false)?;
+        self.anchor(last, bytes)?;
+        self.append(Event::Pruned(Pruned { through: last.seq, digest: *last.digest.as_bytes(), count }))?;
+        Ok(count)
+    }
+}

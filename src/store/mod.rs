@@ -1,0 +1,147 @@
+//! The store: one redb file, one writer thread, group commit. The only folder that names `redb`.
+//!
+//! Each table lives in one file with its key layout, its codec and its queries. A change goes through [`Store::write`]
+//! and is acknowledged after its commit; a read sees the last commit and never waits for the writer.
+
+pub mod audit;
+pub mod ballast;
+pub mod chain;
+mod codec;
+pub mod error;
+pub mod idempotency;
+pub mod keys;
+mod meta;
+mod open;
+pub mod schema;
+mod tables;
+pub mod tasks;
+mod writer;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwapOption;
+use redb::{Database, ReadableDatabase};
+use tokio_util::sync::CancellationToken;
+
+pub use self::open::{Missing, OpenOptions, Opened};
+pub use self::schema::{Reader, Rows};
+pub use self::tables::Tables;
+pub use self::writer::{Job, Place, Receipt, Urgency, Write, unattended};
+
+use self::error::{StoreError, WriteError};
+use crate::crypto::keyring::Keyring;
+use crate::crypto::seal::StoreId;
+
+/// The open store. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Taken away when the store closes, so that the file is closed cleanly whoever still holds a clone.
+    database: ArcSwapOption<Database>,
+    queue: Arc<writer::Queue>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    keyring: Arc<Keyring>,
+    id: StoreId,
+    boot: u64,
+}
+
+impl Store {
+    /// The data keys that seal and digest what the store holds.
+    #[must_use]
+    pub fn keyring(&self) -> &Arc<Keyring> {
+        &self.inner.keyring
+    }
+
+    /// What the store is called in sealed rows.
+    #[must_use]
+    pub fn id(&self) -> StoreId {
+        self.inner.id
+    }
+
+    /// How often the store was opened: intents of a lower boot are of a process that is gone.
+    #[must_use]
+    pub fn boot(&self) -> u64 {
+        self.inner.boot
+    }
+
+    /// Reads from one stable picture of the store. It blocks on the disk: keep it short.
+    ///
+    /// # Errors
+    /// Whatever `read` returns, or [`StoreError::Closed`].
+    pub fn read<T>(&self, read: impl FnOnce(&mut Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let database = self.inner.database.load_full().ok_or(StoreError::Closed)?;
+        read(&mut Reader::new(database.begin_read()?))
+    }
+
+    /// The same, away from the threads that serve requests.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop a read that runs; nothing is changed by it.
+    pub async fn read_aside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || store.read(read)).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Closed),
+        }
+    }
+
+    /// Waits for a place in the writer's queue. With it, a write can be handed over without waiting.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] when the writer is gone.
+    ///
+    /// # Cancel safety
+    /// Dropping the future, or the place, gives the place back.
+    pub async fn place(&self) -> Result<Place, StoreError> {
+        self.inner.queue.place().await
+    }
+
+    /// Writes, and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the plan's refusal, or the store's failure.
+    ///
+    /// # Cancel safety
+    /// Dropped before a place came, nothing is written; later, the write is done all the same.
+    pub async fn write<W: Write>(&self, write: W) -> Result<W::Done, WriteError<W::Refusal>> {
+        self.place().await?.submit(write).await
+    }
+
+    /// Fires when a commit failed: admission must end, and the process with it.
+    #[must_use]
+    pub fn failed(&self) -> &CancellationToken {
+        self.inner.queue.failed()
+    }
+
+    /// Writes what is queued, ends the writer and closes the file. Blocks; later reads and writes get
+    /// [`StoreError::Closed`].
+    pub fn close(&self) {
+        self.inner.queue.close();
+        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            // A writer that panicked outside of a write has nothing more to give back.
+            drop(writer.join());
+        }
+        self.inner.database.store(None);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close();
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            drop(writer.join());
+        }
+    }
+}

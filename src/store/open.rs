@@ -1,0 +1,294 @@
+//! Opening the file: find or make it, check what it is, unwrap its keys, bring its schema up, start the writer.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use arc_swap::ArcSwapOption;
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableError, WriteTransaction};
+
+use super::chain::{Chain, Link};
+use super::error::{OpenError, StoreError};
+use super::schema::{MIGRATIONS, Reader, SCHEMA};
+use super::tables::Tables;
+use super::writer::{Queue, Writer};
+use super::{Inner, Store, audit, meta, schema};
+use crate::crypto::entropy::{self, Entropy};
+use crate::crypto::keyring::{Keyring, KeyringError, MasterKey};
+use crate::crypto::seal::StoreId;
+use crate::model::clock::Clock;
+
+/// What is done where no store is yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// A new one is made.
+    Create,
+    /// A new one is made, but not on the root file system: on a platform whose volume may have failed to mount.
+    CreateOnVolume,
+    /// It is an error.
+    Refuse,
+}
+
+/// How to open a store.
+pub struct OpenOptions<'a> {
+    /// Turns the store's own salt into the keys that may open it: the current one, then those being rotated out.
+    pub master_keys: &'a dyn Fn(StoreId) -> Result<Vec<MasterKey>, OpenError>,
+    /// Most bytes redb keeps of the file in memory.
+    pub cache_bytes: usize,
+    /// What is done where no store is yet.
+    pub missing: Missing,
+    /// Told how much of a file is checked after a crash, from 0 to 1.
+    pub progress: fn(f64),
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub entropy: &'a dyn Entropy,
+}
+
+/// An opened store, and what was found while opening it.
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// The last entry of the log book.
+    pub head: Link,
+    /// Whether it was made just now.
+    pub origin: Origin,
+    /// Which of the master keys opened it; 0 is the current one.
+    pub master_key: usize,
+}
+
+/// Whether the store existed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was made just now.
+    Created,
+    /// It was there.
+    Found,
+}
+
+impl Store {
+    /// Opens the store at `path`. Blocks; after a crash redb checks the whole file first.
+    ///
+    /// # Errors
+    /// [`OpenError`], each with a sentence that says what to do.
+    pub fn open(path: &Path, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
+        let builder = builder(options);
+        let database = match classify(path)? {
+            Found::Redb => builder.open(path),
+            Found::Nothing => {
+                prepare_directory(path, options.missing)?;
+                builder.create(path)
+            }
+        };
+        Self::assemble(database.map_err(|error| explain(path, error))?, options)
+    }
+
+    /// Opens a store over any backend: memory, or one that injects faults.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_backend(backend: impl StorageBackend, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
+        let database = builder(options).create_with_backend(backend);
+        Self::assemble(database.map_err(|error| explain(Path::new("the backend"), error))?, options)
+    }
+
+    fn assemble(database: Database, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
+        let origin = bring_up(&database)?;
+        let (id, keyring, master_key) = unlock(&database, options)?;
+        let keyring = Arc::new(keyring);
+        let audit_key = Arc::new(keyring.audit.clone());
+        let mut reader = Reader::new(database.begin_read().map_err(StoreError::from)?);
+        let (head, anchor) = audit::ends(&mut reader, &audit_key)?.ok_or(OpenError::Head)?;
+        if !audit::head_matches(&mut reader, head, anchor)? {
+            return Err(OpenError::Head);
+        }
+        let bytes = audit::bytes(&mut reader)?;
+        let boot = meta::get::<u64>(&mut reader, meta::BOOT)?.unwrap_or(0) + 1;
+        drop(reader);
+        let chain = Chain::new(audit_key, head, bytes);
+        in_one_transaction(&database, chain.clone(), options.clock.as_ref(), |tables| {
+            tables.put_meta(meta::BOOT, &boot)
+        })?;
+
+        let database = Arc::new(database);
+        let queue = Queue::new();
+        let writer = Writer {
+            queue: Arc::clone(&queue),
+            database: Arc::clone(&database),
+            chain,
+            clock: Arc::clone(&options.clock),
+        };
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Io { path: PathBuf::from("the writer's thread"), source })?;
+        let inner = Inner {
+            database: ArcSwapOption::new(Some(database)),
+            queue,
+            writer: Mutex::new(Some(thread)),
+            keyring,
+            id,
+            boot,
+        };
+        Ok(Opened { store: Self { inner: Arc::new(inner) }, head, origin, master_key })
+    }
+}
+
+fn builder(options: &OpenOptions<'_>) -> Builder {
+    let progress = options.progress;
+    let mut builder = Database::builder();
+    builder.set_cache_size(options.cache_bytes);
+    builder.set_repair_callback(move |session| progress(session.progress()));
+    builder
+}
+
+enum Found {
+    Redb,
+    Nothing,
+}
+
+/// What stands at `path`, by its kind and its first bytes.
+fn classify(path: &Path) -> Result<Found, OpenError> {
+    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    let kind = match fs::metadata(path) {
+        Ok(kind) => kind,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(failed(error)),
+    };
+    if kind.is_dir() {
+        return Err(OpenError::Directory { path: path.to_owned() });
+    }
+    if kind.len() == 0 {
+        return Ok(Found::Nothing);
+    }
+    let mut magic = [0; MAGIC.len()];
+    let mut file = fs::File::open(path).map_err(failed)?;
+    match file.read_exact(&mut magic) {
+        Ok(()) if magic == MAGIC => Ok(Found::Redb),
+        Ok(()) => Err(OpenError::Foreign { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(OpenError::Foreign { path: path.to_owned() }),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Makes sure the folder exists, and that a new store may stand in it.
+fn prepare_directory(path: &Path, missing: Missing) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    if missing == Missing::Refuse {
+        return Err(failed(io::Error::from(io::ErrorKind::NotFound)));
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder).map_err(failed)?;
+    if missing == Missing::CreateOnVolume {
+        use std::os::unix::fs::MetadataExt;
+        let device = |path: &Path| fs::metadata(path).map(|found| found.dev());
+        if device(folder).map_err(failed)? == device(Path::new("/")).map_err(failed)? {
+            return Err(OpenError::NotOnVolume { path: path.to_owned() });
+        }
+    }
+    tracing::warn!(path = %path.display(), "no store there yet: a new one is made");
+    Ok(())
+}
+
+fn explain(path: &Path, error: DatabaseError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenError::Busy { path },
+        DatabaseError::Storage(redb::StorageError::Io(source)) if source.kind() != io::ErrorKind::UnexpectedEof => {
+            match source.kind() {
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                    OpenError::Damaged { path, detail: source.to_string() }
+                }
+                _ => OpenError::Io { path, source },
+            }
+        }
+        other => OpenError::Damaged { path, detail: other.to_string() },
+    }
+}
+
+/// Runs the migrations that the store lacks, each in its own transaction.
+fn bring_up(database: &Database) -> Result<Origin, OpenError> {
+    let found = stored_schema(database)?;
+    if found > SCHEMA {
+        return Err(OpenError::Newer { found, known: SCHEMA });
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| migration.to > found) {
+        let txn = database.begin_write().map_err(StoreError::from)?;
+        (migration.run)(&txn)?;
+        set_schema(&txn, migration.to)?;
+        txn.commit().map_err(StoreError::from)?;
+    }
+    Ok(if found == 0 { Origin::Created } else { Origin::Found })
+}
+
+fn stored_schema(database: &Database) -> Result<u32, OpenError> {
+    let reader = Reader::new(database.begin_read().map_err(StoreError::from)?);
+    match reader.schema() {
+        Ok(schema) => Ok(schema),
+        Err(TableError::TableDoesNotExist(_)) => Ok(0),
+        Err(error) => Err(StoreError::from(error).into()),
+    }
+}
+
+fn set_schema(txn: &WriteTransaction, schema: u32) -> Result<(), StoreError> {
+    txn.open_table(schema::META)?.insert(meta::SCHEMA, schema.to_be_bytes().as_slice())?;
+    Ok(())
+}
+
+/// Unwraps the data keys, or makes them for a new store.
+fn unlock(database: &Database, options: &OpenOptions<'_>) -> Result<(StoreId, Keyring, usize), OpenError> {
+    let mut reader = Reader::new(database.begin_read().map_err(StoreError::from)?);
+    let identity: Option<StoreId> = meta::get(&mut reader, meta::IDENTITY)?;
+    let wrapped: Option<Vec<u8>> = meta::get(&mut reader, meta::KEYRING)?;
+    drop(reader);
+    if let (Some(id), Some(wrapped)) = (identity, wrapped) {
+        let masters = (options.master_keys)(id)?;
+        return match Keyring::unwrap(&wrapped, &masters, id) {
+            Ok((keyring, which)) => Ok((id, keyring, which)),
+            Err(KeyringError::WrongMasterKey) => Err(OpenError::WrongKey),
+            Err(error) => Err(StoreError::corrupt("meta.v1", error).into()),
+        };
+    }
+    let id = StoreId::from_bytes(entropy::random(options.entropy)?);
+    let keyring = Keyring::generate(options.entropy)?;
+    let masters = (options.master_keys)(id)?;
+    let master = masters.first().ok_or(OpenError::WrongKey)?;
+    let wrapped = keyring.wrap(master, id, options.entropy)?;
+    let chain = Chain::new(Arc::new(keyring.audit.clone()), Link::START, 0);
+    in_one_transaction(database, chain, options.clock.as_ref(), |tables| {
+        tables.put_meta(meta::IDENTITY, &id)?;
+        tables.put_meta(meta::KEYRING, &wrapped)
+    })?;
+    Ok((id, keyring, 0))
+}
+
+/// A write before the writer thread exists.
+fn in_one_transaction(
+    database: &Database,
+    chain: Chain,
+    clock: &dyn Clock,
+    apply: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let txn = database.begin_write()?;
+    let mut tables = Tables::new(&txn, chain, clock.wall());
+    apply(&mut tables)?;
+    tables.finish()?;
+    Ok(txn.commit()?)
+}
+
+impl Reader {
+    /// The schema number. It stands outside the envelope, so that every version can read it.
+    fn schema(&self) -> Result<u32, TableError> {
+        let table = self.transaction().open_table(schema::META)?;
+        let row = table.get_owned(meta::SCHEMA).map_err(TableError::Storage)?;
+        Ok(row.and_then(|row| row.value().try_into().ok().map(u32::from_be_bytes)).unwrap_or(0))
+    }
+}
+
+/// The first bytes of every redb file (redb's `docs/design.md`).
+const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";

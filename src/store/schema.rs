@@ -1,0 +1,145 @@
+//! The catalogue of tables, and how an older store becomes one of this version.
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+
+use super::error::StoreError;
+
+/// The schema this version writes.
+pub const SCHEMA: u32 = 1;
+
+/// Declares every table once: its definition, and how a plan, an apply and a read get at it.
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $field:ident: $key:ty = $constant:ident $name:literal;)+) => {
+        $($(#[$doc])* pub(super) const $constant: TableDefinition<'static, $key, &'static [u8]> = TableDefinition::new($name);)+
+
+        /// Every table's name, for metrics and checks.
+        pub const TABLES: &[&str] = &[$($name),+];
+
+        /// Read access to every table, the same within a write's plan and outside of it.
+        pub trait Rows {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// [`StoreError`] when the table cannot be opened.
+                fn $field(&mut self) -> Result<&impl ReadableTable<$key, &'static [u8]>, StoreError>;
+            )+
+        }
+
+        /// Tables of one write transaction, each opened when first touched.
+        pub(super) struct Opened<'txn> {
+            txn: &'txn WriteTransaction,
+            $($field: Option<Table<'txn, $key, &'static [u8]>>,)+
+        }
+
+        impl<'txn> Opened<'txn> {
+            pub(super) fn new(txn: &'txn WriteTransaction) -> Self {
+                Self { txn, $($field: None),+ }
+            }
+
+            $(
+                pub(super) fn $field(&mut self) -> Result<&mut Table<'txn, $key, &'static [u8]>, StoreError> {
+                    Ok(match &mut self.$field {
+                        Some(table) => table,
+                        empty => empty.insert(self.txn.open_table($constant)?),
+                    })
+                }
+            )+
+        }
+
+        impl Rows for Opened<'_> {
+            $(
+                fn $field(&mut self) -> Result<&impl ReadableTable<$key, &'static [u8]>, StoreError> {
+                    Opened::$field(self).map(|table| &*table)
+                }
+            )+
+        }
+
+        /// One read transaction: a stable picture of the store. Keep it short, it pins old pages.
+        pub struct Reader {
+            txn: ReadTransaction,
+            $($field: Option<ReadOnlyTable<$key, &'static [u8]>>,)+
+        }
+
+        impl Reader {
+            pub(super) fn new(txn: ReadTransaction) -> Self {
+                Self { txn, $($field: None),+ }
+            }
+
+            pub(super) const fn transaction(&self) -> &ReadTransaction {
+                &self.txn
+            }
+
+            /// How many rows each table holds.
+            ///
+            /// # Errors
+            /// [`StoreError`] when the file fails.
+            pub fn row_counts(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
+                use redb::ReadableTableMetadata;
+                Ok(vec![$(($name, self.txn.open_table($constant)?.len()?)),+])
+            }
+        }
+
+        impl Rows for Reader {
+            $(
+                fn $field(&mut self) -> Result<&impl ReadableTable<$key, &'static [u8]>, StoreError> {
+                    Ok(match &mut self.$field {
+                        Some(table) => &*table,
+                        empty => &*empty.insert(self.txn.open_table($constant)?),
+                    })
+                }
+            )+
+        }
+
+        /// Makes every table, so that readers of a fresh file find them.
+        pub(super) fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
+            $(txn.open_table($constant)?;)+
+            Ok(())
+        }
+    };
+}
+
+catalogue! {
+    /// Single rows by name: schema, store id, wrapped data keys, chain head and anchor, counters.
+    meta: &'static str = META "meta.v1";
+    /// Client keys. Key: the number of a `KeyId`.
+    client_keys: u64 = CLIENT_KEYS "client_keys.v1";
+    /// The log book. Key: the writer's sequence number.
+    audit: u64 = AUDIT "audit.v1";
+    /// Intents without a settlement. Key: the intent's sequence number.
+    open_intents: u64 = OPEN_INTENTS "open_intents.v1";
+    /// Idempotency keys in use. Key: keyed digest of owner and key.
+    idempotency: [u8; 32] = IDEMPOTENCY "idempotency.v1";
+    /// The same by time of expiry. Key: expiry in microseconds (big-endian) and the digest.
+    idempotency_expiry: [u8; 40] = IDEMPOTENCY_EXPIRY "idempotency_expiry.v1";
+    /// Kept replies, sealed. Key: the intent's sequence number.
+    replies: u64 = REPLIES "replies.v1";
+    /// Submits by owner. Key: owner and the intent's sequence number.
+    submits: [u8; 16] = SUBMITS "submits.v1";
+    /// Provider task ids to submits. Key: the upstream's name, a zero byte, the task id.
+    tasks: &'static [u8] = TASKS "tasks.v1";
+    /// Slots of the running-task limit that are taken. Key: account and the intent's sequence number.
+    running_tasks: [u8; 16] = RUNNING_TASKS "running_tasks.v1";
+}
+
+/// One step from a schema to the next, in one transaction.
+pub(super) struct Migration {
+    /// The schema it leads to.
+    pub(super) to: u32,
+    /// The step itself. It must be safe to run on a store that was killed half-way: nothing is committed until the end.
+    pub(super) run: fn(&WriteTransaction) -> Result<(), StoreError>,
+}
+
+/// Every step, in order.
+pub(super) const MIGRATIONS: &[Migration] = &[Migration { to: 1, run: create_tables }];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_lead_step_by_step_to_the_present_schema() {
+        let steps: Vec<u32> = MIGRATIONS.iter().map(|migration| migration.to).collect();
+        assert_eq!(steps, (1..=SCHEMA).collect::<Vec<_>>());
+    }
+}

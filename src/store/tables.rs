@@ -1,0 +1,88 @@
+//! What an apply may do: the tables of one write transaction, and the chain that goes on in it.
+
+use redb::WriteTransaction;
+
+use super::chain::{Chain, End, Link};
+use super::error::StoreError;
+use super::schema::{Opened, Rows};
+use super::{audit, codec, meta};
+use crate::model::clock::Timestamp;
+use crate::model::record::{Entry, Event};
+
+/// The tables of one write transaction.
+pub struct Tables<'txn> {
+    opened: Opened<'txn>,
+    chain: Chain,
+    /// The sequence number of the head before this transaction.
+    before: u64,
+    now: Timestamp,
+    change: Change,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    Some,
+}
+
+impl<'txn> Tables<'txn> {
+    pub(super) fn new(txn: &'txn WriteTransaction, chain: Chain, now: Timestamp) -> Self {
+        let before = chain.head().seq;
+        Self { opened: Opened::new(txn), chain, before, now, change: Change::None }
+    }
+
+    /// The moment of this batch by the wall clock.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Reading, for plans.
+    pub(super) fn rows(&mut self) -> &mut impl Rows {
+        &mut self.opened
+    }
+
+    /// Writing, for the methods that each table's file adds.
+    pub(super) fn opened(&mut self) -> &mut Opened<'txn> {
+        self.change = Change::Some;
+        &mut self.opened
+    }
+
+    /// Appends an entry to the log book and returns its sequence number.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the row cannot be written.
+    pub fn append(&mut self, event: Event) -> Result<u64, StoreError> {
+        let now = self.now;
+        let canonical = codec::encode(audit::TABLE, &Entry { at: now, event })?;
+        let link = self.chain.extend(&canonical, now);
+        let mut value = Vec::with_capacity(32 + canonical.len());
+        value.extend_from_slice(link.digest.as_bytes());
+        value.extend_from_slice(&canonical);
+        self.opened().audit()?.insert(link.seq, value.as_slice())?;
+        self.chain.grow(value.len() as u64);
+        Ok(link.seq)
+    }
+
+    /// Makes a removed entry the anchor that the rest of the chain hangs on. `bytes` went with it and those before.
+    pub(super) fn anchor(&mut self, through: Link, bytes: u64) -> Result<(), StoreError> {
+        self.chain.shrink(bytes);
+        let sealed = self.chain.seal(End::Anchor, through);
+        self.put_meta(meta::ANCHOR, &sealed)
+    }
+
+    /// Writes the head, and says what the chain is once this transaction is committed; `None` if nothing changed.
+    pub(super) fn finish(mut self) -> Result<Option<Chain>, StoreError> {
+        if self.change == Change::None {
+            return Ok(None);
+        }
+        let head = self.chain.head();
+        if head.seq != self.before {
+            let sealed = self.chain.seal(End::Head, head);
+            self.put_meta(meta::HEAD, &sealed)?;
+            let bytes = self.chain.bytes();
+            self.put_meta(meta::AUDIT_BYTES, &bytes)?;
+        }
+        Ok(Some(self.chain))
+    }
+}

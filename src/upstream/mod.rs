@@ -1,0 +1,62 @@
+//! Upstreams: how a call looks on a provider's wire, and what its reply means. Only `transport` does I/O.
+
+pub mod error;
+pub mod mark;
+pub mod transport;
+pub mod volcengine;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::model::outcome::Outcome;
+use crate::model::task::TaskState;
+
+/// A whole reply of an upstream, with only the headers that may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// The headers of the allow-list.
+    pub headers: HeaderMap,
+    /// Its bytes, untouched.
+    pub body: Bytes,
+}
+
+/// What a reply means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How it counts for a paid call. For a query, [`Outcome::Succeeded`] is any answer that tells something.
+    pub outcome: Outcome,
+    /// Whether the reply itself may be passed on.
+    pub form: Form,
+    /// The provider's own code.
+    pub code: Option<i64>,
+    /// The task that a submit created.
+    pub task_id: Option<String>,
+    /// The state that a query told.
+    pub state: Option<TaskState>,
+    /// The provider's name for the request.
+    pub upstream_request: Option<String>,
+    /// Whether the same attempt may be made again.
+    pub again: Again,
+}
+
+/// What kind of body a reply has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A JSON object: it passes unchanged.
+    Object,
+    /// Anything else: an error keeps its status in our envelope, a success is unusable.
+    Other,
+}
+
+/// Whether an attempt may be repeated, as far as its reply tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// It may not: it was done, or would only be rejected again.
+    No,
+    /// The provider refused it outright, for now: even a paid call may be repeated.
+    Refused,
+    /// The provider failed: only what is free may be repeated.
+    Failed,
+}
