@@ -2,10 +2,12 @@
 
 pub mod caller;
 pub mod clock;
+pub mod control;
 pub mod id;
 pub mod key;
 pub mod operation;
 pub mod outcome;
+pub mod query;
 pub mod record;
 pub mod secret;
 pub mod task;
