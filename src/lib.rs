@@ -1,4 +1,5 @@
 //! Tollgate: a relay for paid AI APIs in one binary, over one redb file.
 
+pub mod config;
 pub mod crypto;
 pub mod model;
