@@ -1,0 +1,177 @@
+//! The configuration: variables into typed settings, once, at start.
+//!
+//! Each concern has a file with its struct. Reading never stops at the first mistake: [`Config::parse`] reports all of
+//! them, each with its variable and what to do. Nothing here opens a file or a socket.
+
+mod admission;
+mod auth;
+mod dotenv;
+mod mistake;
+mod reader;
+mod replaced;
+mod server;
+mod store;
+mod telemetry;
+mod value;
+mod vars;
+mod volcengine;
+
+pub use admission::{AccountLimits, Admission, KeyLimits};
+pub use auth::{Auth, Master, Signatures, UnknownTasks};
+pub use dotenv::read_dotenv;
+pub use mistake::{Mistake, Mistakes};
+pub use server::{Platform, Server};
+pub use store::{Location, StoreSettings};
+pub use telemetry::{LogFormat, Telemetry};
+pub use vars::{Environment, Layered, MapVars, Vars};
+pub use volcengine::{Credential, Volcengine};
+
+use reader::Reader;
+
+/// Everything that the environment decides. Printing it shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How the process listens, bounds what it holds, and stops.
+    pub server: Server,
+    /// Where the store is and how long it keeps what.
+    pub store: StoreSettings,
+    /// The secrets that open the store and the first door.
+    pub auth: Auth,
+    /// How much may run and wait at once.
+    pub admission: Admission,
+    /// The `volcengine` upstream; `None` where the environment holds no keys for it.
+    pub volcengine: Option<Volcengine>,
+    /// What is logged and who may read the metrics.
+    pub telemetry: Telemetry,
+    /// What is allowed but may surprise, one sentence each, to be logged once at start.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads the configuration from `vars`.
+    ///
+    /// # Errors
+    /// [`Mistakes`] with everything that is wrong, not only the first.
+    pub fn parse(vars: &dyn Vars) -> Result<Self, Mistakes> {
+        Self::read(vars, Vec::new())
+    }
+
+    /// Reads the configuration from `vars` and, below them, from the text of a `.env` file.
+    ///
+    /// # Errors
+    /// As [`Config::parse`]; lines of the text that cannot be used are among the mistakes.
+    pub fn parse_with_dotenv(vars: &dyn Vars, dotenv: &str) -> Result<Self, Mistakes> {
+        let (lower, mistakes) = read_dotenv(dotenv);
+        Self::read(
+            &Layered {
+                upper: vars,
+                lower: &lower,
+            },
+            mistakes,
+        )
+    }
+
+    fn read(vars: &dyn Vars, mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(vars);
+        reader.mistakes = mistakes;
+        let server = Server::read(&mut reader);
+        let store = StoreSettings::read(&mut reader);
+        let auth = Auth::read(&mut reader);
+        let admission = Admission::read(&mut reader);
+        let volcengine = Volcengine::read(&mut reader);
+        let telemetry = Telemetry::read(&mut reader);
+        replaced::read(&mut reader);
+        warn_of_unknown_names(&mut reader);
+        if let Some(volcengine) = &volcengine {
+            warn_of_a_useless_wait(&mut reader, &admission, volcengine);
+        }
+        let Reader { mistakes, warnings, .. } = reader;
+        match auth {
+            Some(auth) if mistakes.is_empty() => Ok(Self {
+                server,
+                store,
+                auth,
+                admission,
+                volcengine,
+                telemetry,
+                warnings,
+            }),
+            _ => Err(Mistakes::new(mistakes)),
+        }
+    }
+}
+
+/// A misspelt variable would silently leave its default in force.
+fn warn_of_unknown_names(reader: &mut Reader<'_>) {
+    let mut names = reader.names();
+    names.retain(|name| {
+        ["VOLC_", "UPSTREAM_", "PER_KEY_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+            && !VARIABLES.contains(&name.as_str())
+    });
+    if !names.is_empty() {
+        reader.warn(format!("set, but not known, perhaps misspelt: {}", names.join(", ")));
+    }
+}
+
+fn warn_of_a_useless_wait(reader: &mut Reader<'_>, admission: &Admission, volcengine: &Volcengine) {
+    let longest = volcengine.deadline.saturating_sub(Volcengine::LEAST_TIME_TO_SUBMIT);
+    if admission.per_account.queue_timeout > longest {
+        reader.warn(format!(
+            "UPSTREAM_QUEUE_TIMEOUT is longer than {longest:?}: \
+             VOLC_DEADLINE less the 5 s that a submit needs ends the wait first"
+        ));
+    }
+}
+
+/// Every variable that the configuration reads, in the order of `.env.example`.
+///
+/// `RAILWAY_ENVIRONMENT` and `FLY_APP_NAME`, which platforms set, and variables of the replaced systems are not listed.
+pub const VARIABLES: &[&str] = &[
+    "API_KEY_ENCRYPTION_KEY",
+    "API_KEY_ENCRYPTION_KEY_PREVIOUS",
+    "ENCRYPTION_PASSPHRASE",
+    "ADMIN_TOKEN",
+    "SIGNATURE_STRICT",
+    "UNKNOWN_TASKS",
+    "VOLC_ACCESSKEY",
+    "VOLC_SECRETKEY",
+    "VOLC_REGION",
+    "VOLC_HOST",
+    "VOLC_SCHEME",
+    "VOLC_TIMEOUT",
+    "VOLC_DEADLINE",
+    "UPSTREAM_MAX_CONCURRENT",
+    "UPSTREAM_MAX_QUEUE",
+    "UPSTREAM_QUEUE_TIMEOUT",
+    "UPSTREAM_SUBMIT_MIN_INTERVAL",
+    "UPSTREAM_MAX_RUNNING_TASKS",
+    "PER_KEY_MAX_CONCURRENT",
+    "PER_KEY_MAX_QUEUE",
+    "PER_KEY_MAX_CONCURRENT_CALLS",
+    "PER_KEY_MAX_QUEUE_CALLS",
+    "HOST",
+    "PORT",
+    "SERVER_PORT",
+    "TRUSTED_PROXY_HOPS",
+    "MAX_BODY_BYTES",
+    "MAX_RESPONSE_BYTES",
+    "BODY_MEMORY_BYTES",
+    "DRAIN_TIMEOUT",
+    "RUN_AS_UID",
+    "DATABASE_URL",
+    "DATABASE_TYPE",
+    "IDEMPOTENCY_TTL",
+    "AUDIT_RETENTION",
+    "AUDIT_MAX_BYTES",
+    "STORE_RESERVE_BYTES",
+    "STORE_CACHE_BYTES",
+    "LOG_LEVEL",
+    "LOG_FORMAT",
+    "DEBUG",
+    "METRICS_TOKEN",
+];
+
+#[cfg(test)]
+mod tests;

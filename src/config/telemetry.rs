@@ -1,0 +1,103 @@
+//! What is logged and who may read the metrics.
+
+use tracing::level_filters::LevelFilter;
+
+use super::reader::Reader;
+use super::value::{self, Wrong};
+use crate::model::secret::Secret;
+
+/// What is logged and who may read the metrics.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// The least severe level that is logged.
+    pub level: LevelFilter,
+    /// The shape of a line.
+    pub format: LogFormat,
+    /// The bearer token that `GET /metrics` wants. Without one, only private peers may read it.
+    pub metrics_token: Option<Secret>,
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, otherwise JSON.
+    Automatic,
+    /// One JSON object to a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Telemetry {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        // jimeng-relay's switch. Other programs use the name for something else, so any other value is left alone.
+        let debug = reader
+            .text("DEBUG")
+            .is_some_and(|text| text == "1" || text.eq_ignore_ascii_case("true"));
+        let default = if debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
+        Self {
+            level: reader.value_or("LOG_LEVEL", default, level),
+            format: reader.value_or("LOG_FORMAT", LogFormat::Automatic, format),
+            metrics_token: reader.secret("METRICS_TOKEN", |text| value::visible(Secret::new(text))),
+        }
+    }
+}
+
+/// A level in any case. `WARNING` and `CRITICAL` are Python's words, which two of the replaced systems used.
+fn level(text: &str) -> Result<LevelFilter, Wrong> {
+    match text.to_ascii_lowercase().as_str() {
+        "trace" => Ok(LevelFilter::TRACE),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "info" => Ok(LevelFilter::INFO),
+        "warn" | "warning" => Ok(LevelFilter::WARN),
+        "error" | "critical" => Ok(LevelFilter::ERROR),
+        "off" => Ok(LevelFilter::OFF),
+        _ => Err(Wrong::new(
+            "is not a level",
+            "set trace, debug, info, warn, error or off",
+        )),
+    }
+}
+
+fn format(text: &str) -> Result<LogFormat, Wrong> {
+    match text.to_ascii_lowercase().as_str() {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err(Wrong::new("is not a log format", "set json or text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::vars::MapVars;
+
+    fn level_of(vars: &MapVars) -> LevelFilter {
+        Telemetry::read(&mut Reader::new(vars)).level
+    }
+
+    #[test]
+    fn levels_are_read_in_any_case() {
+        for (text, expected) in [
+            ("INFO", LevelFilter::INFO),
+            ("Warning", LevelFilter::WARN),
+            ("debug", LevelFilter::DEBUG),
+        ] {
+            assert_eq!(level(text), Ok(expected));
+        }
+        assert!(level("loud").is_err());
+    }
+
+    #[test]
+    fn jimeng_relays_debug_switch_counts_where_no_level_is_set() {
+        assert_eq!(level_of(&MapVars::default().with("DEBUG", "true")), LevelFilter::DEBUG);
+        assert_eq!(
+            level_of(&MapVars::default().with("DEBUG", "true").with("LOG_LEVEL", "warn")),
+            LevelFilter::WARN
+        );
+        assert_eq!(
+            level_of(&MapVars::default().with("DEBUG", "express:*")),
+            LevelFilter::INFO
+        );
+    }
+}
