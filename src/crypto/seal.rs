@@ -43,7 +43,10 @@ impl SealKey {
     ///
     /// # Panics
     /// On a plaintext of 64 GiB or more, the limit of AES-GCM. What is sealed are keys and bounded replies.
-    #[expect(clippy::expect_used, reason = "fails only from 64 GiB on, far above every body that is accepted")]
+    #[expect(
+        clippy::expect_used,
+        reason = "fails only from 64 GiB on, far above every body that is accepted"
+    )]
     pub fn seal(&self, place: &Place<'_>, plaintext: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>, EntropyError> {
         let salt: [u8; SALT] = random(entropy)?;
         let mut ciphertext = plaintext.to_vec();

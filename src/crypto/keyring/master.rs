@@ -36,8 +36,7 @@ impl MasterKey {
 
     /// From a pass-phrase and the store's random salt, stretched with Argon2id.
     ///
-    /// This blocks for some tens of milliseconds and takes 19 MiB of memory: start-up only, or a
-    /// blocking thread.
+    /// This blocks for some tens of milliseconds and takes 19 MiB of memory: start-up only, or a blocking thread.
     ///
     /// # Errors
     /// [`MasterKeyError::ShortPassphrase`], or [`MasterKeyError::Memory`] if the memory cannot be had.
@@ -116,8 +115,8 @@ pub enum MasterKeyError {
 /// The fewest characters of a pass-phrase.
 pub const MIN_PASSPHRASE: usize = 12;
 
-/// Argon2id's memory. This, [`ARGON2_PASSES`] and [`ARGON2_LANES`] are the OWASP Password Storage Cheat Sheet's first
-/// choice for small machines. Changing any of them changes every key made from a pass-phrase.
+/// Argon2id's memory. This, [`ARGON2_PASSES`] and [`ARGON2_LANES`] are what the OWASP Password Storage Cheat Sheet asks
+/// for at least. Changing any of them changes every key made from a pass-phrase.
 const ARGON2_MEMORY_KIB: u32 = 19_456;
 /// Argon2id's passes over its memory.
 const ARGON2_PASSES: u32 = 2;

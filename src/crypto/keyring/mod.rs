@@ -5,8 +5,8 @@ mod master;
 use zeroize::Zeroizing;
 
 pub use self::master::{MIN_PASSPHRASE, MasterKey, MasterKeyError};
-use self::master::CHECK;
 
+use self::master::CHECK;
 use crate::crypto::digest::DigestKey;
 use crate::crypto::entropy::{Entropy, EntropyError};
 use crate::crypto::seal::{Place, SealKey, StoreId};
@@ -73,12 +73,12 @@ impl Keyring {
         Ok(wrapped)
     }
 
-    /// Unwraps what [`Keyring::wrap`] made for the same store, trying each candidate: the current master key first, then
-    /// the previous one. Also gives the index of the candidate that fits, so that the caller can re-wrap.
+    /// Unwraps what [`Keyring::wrap`] made for the same store with the first candidate that fits: the current master
+    /// key comes first, then the previous one. Also gives that candidate's index, so that the caller can re-wrap.
     ///
     /// # Errors
-    /// [`KeyringError::WrongMasterKey`] if no candidate fits, [`KeyringError::Damaged`] if one fits but the wrapped keys
-    /// were changed.
+    /// [`KeyringError::WrongMasterKey`] if no candidate fits, [`KeyringError::Damaged`] if one fits but the wrapped
+    /// keys were changed.
     pub fn unwrap(wrapped: &[u8], candidates: &[MasterKey], store: StoreId) -> Result<(Self, usize), KeyringError> {
         let (check, sealed) = wrapped.split_first_chunk::<CHECK>().ok_or(KeyringError::Damaged)?;
         let (index, master) = candidates

@@ -49,8 +49,8 @@ impl Scheme {
     }
 }
 
-/// The head of a received request, as it came over the wire.
-#[derive(Debug, Clone, Copy)]
+/// The head of a received request, as it came over the wire. It has no `Debug`, because its headers hold credentials.
+#[derive(Clone, Copy)]
 pub struct Head<'a> {
     /// The method, e.g. `POST`.
     pub method: &'a str,

@@ -122,7 +122,9 @@ pub struct Unsigned<'a> {
 }
 
 /// The headers that make a request signed. Besides these, `Content-Type` and `Host` must be sent as they were signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Whoever reads them can send the same request again for some minutes, so they are not printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
     /// The value of `Authorization`.
     pub authorization: String,
@@ -130,4 +132,12 @@ pub struct Signature {
     pub x_date: String,
     /// The value of `X-Content-Sha256`.
     pub x_content_sha256: String,
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signature")
+            .field("x_date", &self.x_date)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,5 +1,6 @@
 //! Verifying what clients sign: first everything that needs neither secret nor body, then the signature.
 
+use std::fmt;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -107,7 +108,9 @@ fn check_signed_headers(head: &Head<'_>, signed: &[HeaderName], strictness: Stri
 }
 
 /// A signed head that passed [`inspect`]: whose it claims to be, and what remains to be verified.
-#[derive(Debug, Clone)]
+///
+/// Its signature can be sent again for some minutes, so it is not printed.
+#[derive(Clone)]
 pub struct Presented {
     access_key: String,
     scheme: Scheme,
@@ -203,6 +206,15 @@ impl Presented {
         candidates.sort_unstable();
         candidates.dedup();
         candidates
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented")
+            .field("access_key", &self.access_key)
+            .field("x_date", &self.x_date)
+            .finish_non_exhaustive()
     }
 }
 
