@@ -65,7 +65,7 @@ pub enum PrivilegeError {
 /// Hands the directory of `database` and our own files in it to `uid`, and becomes that user and the group of the same
 /// number. Does nothing where the process is not root.
 ///
-/// Call it before any thread is started, so before the runtime is built. Only the directory itself and the files that
+/// Call it before any thread is started, so before the runtime is built. A missing directory is made. Only the directory itself and the files that
 /// Tollgate names are handed over; symbolic links are not followed; directories of the system and the working
 /// directory stay root's, the files in them are handed over all the same.
 ///
@@ -120,8 +120,10 @@ fn hand_over(database: &Path, uid: NonZeroU32) -> Result<(), PrivilegeError> {
     };
     let directory = match open_plain(parent) {
         Ok(directory) => directory,
-        // The store says what to do about a directory that does not exist.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // The store would make it, but as a user who may not write beside it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(parent)
+            .and_then(|()| open_plain(parent))
+            .map_err(failed(parent))?,
         Err(error) => return Err(failed(parent)(error)),
     };
     let found = directory.metadata().map_err(failed(parent))?;
@@ -254,10 +256,16 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_directory_is_left_to_the_store() {
+    fn a_missing_directory_is_made_and_handed_over() {
+        if !Uid::effective().is_root() {
+            return;
+        }
         let home = tempfile::tempdir().unwrap();
 
-        assert!(hand_over(&home.path().join("absent/t.redb"), SOMEONE).is_ok());
+        hand_over(&home.path().join("absent/t.redb"), SOMEONE).unwrap();
+
+        assert_eq!(owner(&home.path().join("absent")), (12_345, 12_345));
+        assert_eq!(owner(home.path()), (0, 0));
     }
 
     #[test]
