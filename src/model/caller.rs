@@ -69,6 +69,8 @@ impl Caller {
     /// Whether it may name this model or `req_key`.
     #[must_use]
     pub fn may_use(&self, model: &str) -> bool {
-        self.models.as_ref().is_none_or(|models| models.iter().any(|allowed| allowed == model))
+        self.models
+            .as_ref()
+            .is_none_or(|models| models.iter().any(|allowed| allowed == model))
     }
 }

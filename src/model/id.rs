@@ -103,7 +103,15 @@ mod tests {
 
     #[test]
     fn an_identifier_refuses_every_other_spelling() {
-        for text in ["", "key_", "key_ab", "KEY_00000000000000ab", "key_00000000000000AB", "ak_00000000000000ab", "key_+0000000000000ab"] {
+        for text in [
+            "",
+            "key_",
+            "key_ab",
+            "KEY_00000000000000ab",
+            "key_00000000000000AB",
+            "ak_00000000000000ab",
+            "key_+0000000000000ab",
+        ] {
             assert!(text.parse::<KeyId>().is_err(), "{text}");
         }
     }

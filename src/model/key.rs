@@ -240,13 +240,22 @@ mod tests {
         let relay = Scopes::of([Scope::Relay]);
         assert!(relay.is_within(Scopes::all()));
         assert!(!Scopes::all().is_within(relay));
-        assert_eq!(format!("{:?}", Scopes::of([Scope::Admin, Scope::Relay])), r#"{"relay", "admin"}"#);
+        assert_eq!(
+            format!("{:?}", Scopes::of([Scope::Admin, Scope::Relay])),
+            r#"{"relay", "admin"}"#
+        );
     }
 
     #[test]
     fn a_key_without_a_limit_may_not_be_made_by_one_with_it() {
-        let limited = Limits { concurrency: NonZeroU32::new(2), queue: None };
-        let tighter = Limits { concurrency: NonZeroU32::new(1), queue: Some(3) };
+        let limited = Limits {
+            concurrency: NonZeroU32::new(2),
+            queue: None,
+        };
+        let tighter = Limits {
+            concurrency: NonZeroU32::new(1),
+            queue: Some(3),
+        };
         assert!(tighter.is_within(&limited));
         assert!(!Limits::default().is_within(&limited));
         assert!(limited.is_within(&Limits::default()));

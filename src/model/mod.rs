@@ -1,13 +1,16 @@
 //! Pure values: no input, no output, nothing asynchronous.
 
+pub mod call;
 pub mod caller;
 pub mod clock;
 pub mod control;
 pub mod id;
 pub mod key;
+pub mod lane;
 pub mod operation;
 pub mod outcome;
 pub mod query;
 pub mod record;
+pub mod reply;
 pub mod secret;
 pub mod task;

@@ -134,6 +134,9 @@ impl FromStr for Operation {
     type Err = ParseOperationError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|operation| operation.label() == text).ok_or(ParseOperationError)
+        Self::ALL
+            .into_iter()
+            .find(|operation| operation.label() == text)
+            .ok_or(ParseOperationError)
     }
 }

@@ -19,7 +19,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, for closed label sets.
-    pub const ALL: [Self; 5] = [Self::Succeeded, Self::Refused, Self::NotSent, Self::Rejected, Self::Unknown];
+    pub const ALL: [Self; 5] = [
+        Self::Succeeded,
+        Self::Refused,
+        Self::NotSent,
+        Self::Rejected,
+        Self::Unknown,
+    ];
 
     /// Its name in metrics, logs and the log book.
     #[must_use]

@@ -75,11 +75,16 @@ fn split(seq: u64, value: &[u8]) -> Result<(Digest, &[u8]), StoreError> {
 /// [`StoreError`] when a row cannot be read.
 pub fn page(rows: &mut impl Rows, from: u64, order: Order, limit: usize) -> Result<Vec<Logged>, StoreError> {
     let table = rows.audit()?;
-    let decode = |row: Result<(redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &'static [u8]>), redb::StorageError>| {
-        let (seq, value) = row?;
-        let (digest, canonical) = split(seq.value(), value.value())?;
-        Ok(Logged { seq: seq.value(), digest, entry: codec::decode(TABLE, canonical)? })
-    };
+    let decode =
+        |row: Result<(redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &'static [u8]>), redb::StorageError>| {
+            let (seq, value) = row?;
+            let (digest, canonical) = split(seq.value(), value.value())?;
+            Ok(Logged {
+                seq: seq.value(),
+                digest,
+                entry: codec::decode(TABLE, canonical)?,
+            })
+        };
     match order {
         Order::Rising => table.range(from..)?.take(limit).map(decode).collect(),
         Order::Falling => table.range(..=from)?.rev().take(limit).map(decode).collect(),
@@ -91,7 +96,9 @@ pub fn page(rows: &mut impl Rows, from: u64, order: Order, limit: usize) -> Resu
 /// # Errors
 /// [`StoreError`] when the row cannot be read.
 pub fn get(rows: &mut impl Rows, seq: u64) -> Result<Option<Logged>, StoreError> {
-    Ok(page(rows, seq, Order::Rising, 1)?.into_iter().find(|logged| logged.seq == seq))
+    Ok(page(rows, seq, Order::Rising, 1)?
+        .into_iter()
+        .find(|logged| logged.seq == seq))
 }
 
 /// The head and the anchor, if their MACs hold.
@@ -132,9 +139,16 @@ impl Walk {
     /// [`StoreError`] when a row cannot be read. A head or anchor whose MAC does not hold is a verdict.
     pub fn begin(rows: &mut impl Rows, key: &Arc<DigestKey>) -> Result<Result<Self, Verdict>, StoreError> {
         let Some((head, anchor)) = ends(rows, key)? else {
-            return Ok(Err(Verdict::Broken { at: 0, why: "the head or the anchor does not carry our MAC" }));
+            return Ok(Err(Verdict::Broken {
+                at: 0,
+                why: "the head or the anchor does not carry our MAC",
+            }));
         };
-        Ok(Ok(Self { chain: Chain::new(Arc::clone(key), anchor, 0), head, first: anchor.seq + 1 }))
+        Ok(Ok(Self {
+            chain: Chain::new(Arc::clone(key), anchor, 0),
+            head,
+            first: anchor.seq + 1,
+        }))
     }
 
     /// How far it has come, and where it will end.
@@ -158,14 +172,23 @@ impl Walk {
             }
             let expected = self.chain.head().seq + 1;
             if seq != expected {
-                return Ok(Some(Verdict::Broken { at: expected, why: "the entry is missing" }));
+                return Ok(Some(Verdict::Broken {
+                    at: expected,
+                    why: "the entry is missing",
+                }));
             }
             let Ok((digest, canonical)) = split(seq, value.value()) else {
-                return Ok(Some(Verdict::Broken { at: seq, why: "the entry is cut short" }));
+                return Ok(Some(Verdict::Broken {
+                    at: seq,
+                    why: "the entry is cut short",
+                }));
             };
             let link = self.chain.extend(canonical, self.head.at);
             if !link.digest.ct_eq(&digest) {
-                return Ok(Some(Verdict::Broken { at: seq, why: "the entry does not hang on the one before it" }));
+                return Ok(Some(Verdict::Broken {
+                    at: seq,
+                    why: "the entry does not hang on the one before it",
+                }));
             }
             seen += 1;
         }
@@ -179,19 +202,39 @@ impl Walk {
     fn conclude(&self, rows: &mut impl Rows) -> Result<Verdict, StoreError> {
         let reached = self.chain.head();
         if reached.seq != self.head.seq {
-            return Ok(Verdict::Broken { at: reached.seq + 1, why: "the entry is missing" });
+            return Ok(Verdict::Broken {
+                at: reached.seq + 1,
+                why: "the entry is missing",
+            });
         }
         if reached.digest != self.head.digest {
-            return Ok(Verdict::Broken { at: reached.seq, why: "the last entry is not the one the head names" });
+            return Ok(Verdict::Broken {
+                at: reached.seq,
+                why: "the last entry is not the one the head names",
+            });
         }
         // Entries past the head are only those written since this walk began.
-        let newer = rows.audit()?.range(self.head.seq + 1..)?.next().transpose()?.map(|(seq, _)| seq.value());
+        let newer = rows
+            .audit()?
+            .range(self.head.seq + 1..)?
+            .next()
+            .transpose()?
+            .map(|(seq, _)| seq.value());
         let Some((now, _)) = ends(rows, &self.chain.key())? else {
-            return Ok(Verdict::Broken { at: self.head.seq, why: "the head or the anchor does not carry our MAC" });
+            return Ok(Verdict::Broken {
+                at: self.head.seq,
+                why: "the head or the anchor does not carry our MAC",
+            });
         };
         match newer {
-            Some(seq) if now.seq < seq => Ok(Verdict::Broken { at: seq, why: "the entry lies beyond the head" }),
-            _ => Ok(Verdict::Intact { first: self.first, head: self.head }),
+            Some(seq) if now.seq < seq => Ok(Verdict::Broken {
+                at: seq,
+                why: "the entry lies beyond the head",
+            }),
+            _ => Ok(Verdict::Intact {
+                first: self.first,
+                head: self.head,
+            }),
         }
     }
 }
@@ -220,12 +263,20 @@ impl Tables<'_> {
             }
             count += 1;
             bytes += value.value().len() as u64;
-            last = Some(Link { seq: seq.value(), digest, at: entry.at });
+            last = Some(Link {
+                seq: seq.value(),
+                digest,
+                at: entry.at,
+            });
         }
         let Some(last) = last else { return Ok(0) };
         self.opened().audit()?.retain_in(..=last.seq, |_, _| false)?;
         self.anchor(last, bytes)?;
-        self.append(Event::Pruned(Pruned { through: last.seq, digest: *last.digest.as_bytes(), count }))?;
+        self.append(Event::Pruned(Pruned {
+            through: last.seq,
+            digest: *last.digest.as_bytes(),
+            count,
+        }))?;
         Ok(count)
     }
 }

@@ -28,7 +28,10 @@ impl Ballast {
     pub fn beside(store: &Path, bytes: u64) -> Self {
         let mut name = store.as_os_str().to_owned();
         name.push(".reserve");
-        Self { path: PathBuf::from(name), bytes }
+        Self {
+            path: PathBuf::from(name),
+            bytes,
+        }
     }
 
     /// How the disk stands.
@@ -41,7 +44,9 @@ impl Ballast {
             _ => Path::new("."),
         };
         let stat = statvfs(folder)?;
-        Ok(Room { available: stat.blocks_available().saturating_mul(stat.fragment_size()) })
+        Ok(Room {
+            available: stat.blocks_available().saturating_mul(stat.fragment_size()),
+        })
     }
 
     /// Whether so little room is left that nothing new may be taken.
@@ -76,7 +81,11 @@ impl Ballast {
         if self.room()?.available < self.bytes.saturating_mul(2) {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
-        let file = OpenOptions::new().create(true).truncate(true).write(true).open(&self.path)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&self.path)?;
         allocate(&file, self.bytes).inspect_err(|_| drop(self.drop_off()))
     }
 }
@@ -108,7 +117,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ballast = Ballast::beside(&folder.path().join("t.redb"), 65_536);
         ballast.take().unwrap();
-        assert_eq!(fs::metadata(folder.path().join("t.redb.reserve")).unwrap().len(), 65_536);
+        assert_eq!(
+            fs::metadata(folder.path().join("t.redb.reserve")).unwrap().len(),
+            65_536
+        );
         assert_eq!(ballast.drop_off().unwrap(), Dropped::Yes);
         assert_eq!(ballast.drop_off().unwrap(), Dropped::WasNotThere);
     }
@@ -116,6 +128,8 @@ mod tests {
     #[test]
     fn a_disk_with_a_megabyte_left_is_short_of_room() {
         assert!(Ballast::is_short(Room { available: 1_048_576 }));
-        assert!(!Ballast::is_short(Room { available: 1_073_741_824 }));
+        assert!(!Ballast::is_short(Room {
+            available: 1_073_741_824
+        }));
     }
 }

@@ -46,7 +46,11 @@ pub struct Chain {
 
 impl Link {
     /// The end of an empty chain.
-    pub const START: Self = Self { seq: 0, digest: Digest::from_bytes([0; 32]), at: Timestamp::EPOCH };
+    pub const START: Self = Self {
+        seq: 0,
+        digest: Digest::from_bytes([0; 32]),
+        at: Timestamp::EPOCH,
+    };
 }
 
 impl Chain {
@@ -86,13 +90,19 @@ impl Chain {
     /// Adds an entry's canonical bytes and becomes its link.
     pub fn extend(&mut self, canonical: &[u8], at: Timestamp) -> Link {
         let seq = self.head.seq + 1;
-        let digest = self.key.of("audit entry", &[self.head.digest.as_bytes(), &seq.to_be_bytes(), canonical]);
+        let digest = self.key.of(
+            "audit entry",
+            &[self.head.digest.as_bytes(), &seq.to_be_bytes(), canonical],
+        );
         self.head = Link { seq, digest, at };
         self.head
     }
 
     pub(super) fn seal(&self, end: End, link: Link) -> Sealed {
-        Sealed { link, mac: self.mac(end, &link) }
+        Sealed {
+            link,
+            mac: self.mac(end, &link),
+        }
     }
 
     /// The link, if its MAC holds.
@@ -106,6 +116,7 @@ impl Chain {
             End::Anchor => "audit anchor",
         };
         let at = link.at.as_micros().to_be_bytes();
-        self.key.of(domain, &[&link.seq.to_be_bytes(), link.digest.as_bytes(), &at])
+        self.key
+            .of(domain, &[&link.seq.to_be_bytes(), link.digest.as_bytes(), &at])
     }
 }

@@ -40,7 +40,10 @@ impl StoreError {
 
     /// A row of `table` that cannot be what it is.
     pub(super) fn corrupt(table: &'static str, what: impl ToString) -> Self {
-        Self::Corrupt { table, what: what.to_string() }
+        Self::Corrupt {
+            table,
+            what: what.to_string(),
+        }
     }
 
     fn from_redb(error: &redb::Error) -> Self {
@@ -67,7 +70,13 @@ macro_rules! from_redb {
     )+};
 }
 
-from_redb!(redb::TransactionError, redb::TableError, redb::StorageError, redb::CommitError, redb::SetDurabilityError);
+from_redb!(
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError,
+    redb::SetDurabilityError
+);
 
 /// A write was not done.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +87,15 @@ pub enum WriteError<R> {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<WriteError<std::convert::Infallible>> for StoreError {
+    fn from(error: WriteError<std::convert::Infallible>) -> Self {
+        match error {
+            WriteError::Store(error) => error,
+            WriteError::Refused(never) => match never {},
+        }
+    }
 }
 
 /// The store cannot be opened. Each says what to do.

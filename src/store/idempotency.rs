@@ -47,7 +47,10 @@ pub enum Fate {
 /// # Errors
 /// [`StoreError`] when the row cannot be read.
 pub fn get(rows: &mut impl Rows, key: &Digest) -> Result<Option<KeyUse>, StoreError> {
-    rows.idempotency()?.get(key.as_bytes())?.map(|row| codec::decode(TABLE, row.value())).transpose()
+    rows.idempotency()?
+        .get(key.as_bytes())?
+        .map(|row| codec::decode(TABLE, row.value()))
+        .transpose()
 }
 
 /// A kept reply, sealed.
@@ -82,7 +85,9 @@ impl Tables<'_> {
     pub fn put_key_use(&mut self, key: &Digest, usage: &KeyUse) -> Result<(), StoreError> {
         let value = codec::encode(TABLE, usage)?;
         self.opened().idempotency()?.insert(key.as_bytes(), value.as_slice())?;
-        self.opened().idempotency_expiry()?.insert(&expiry_key(usage.expires_at, key), [].as_slice())?;
+        self.opened()
+            .idempotency_expiry()?
+            .insert(&expiry_key(usage.expires_at, key), [].as_slice())?;
         Ok(())
     }
 
@@ -91,9 +96,13 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`] when a row cannot be written.
     pub fn free_key(&mut self, key: &Digest) -> Result<(), StoreError> {
-        let Some(usage) = get(self.rows(), key)? else { return Ok(()) };
+        let Some(usage) = get(self.view(), key)? else {
+            return Ok(());
+        };
         self.opened().idempotency()?.remove(key.as_bytes())?;
-        self.opened().idempotency_expiry()?.remove(&expiry_key(usage.expires_at, key))?;
+        self.opened()
+            .idempotency_expiry()?
+            .remove(&expiry_key(usage.expires_at, key))?;
         self.drop_reply(usage.intent)
     }
 
@@ -104,15 +113,19 @@ impl Tables<'_> {
     pub fn put_reply(&mut self, intent: u64, sealed: &[u8]) -> Result<(), StoreError> {
         self.drop_reply(intent)?;
         self.opened().replies()?.insert(intent, sealed)?;
-        let total = reply_bytes(self.rows())? + sealed.len() as u64;
+        let total = reply_bytes(self.view())? + sealed.len() as u64;
         self.put_meta(meta::REPLY_BYTES, &total)
     }
 
     fn drop_reply(&mut self, intent: u64) -> Result<(), StoreError> {
-        let dropped = self.opened().replies()?.remove(intent)?.map(|row| row.value().len() as u64);
+        let dropped = self
+            .opened()
+            .replies()?
+            .remove(intent)?
+            .map(|row| row.value().len() as u64);
         match dropped {
             Some(bytes) => {
-                let total = reply_bytes(self.rows())?.saturating_sub(bytes);
+                let total = reply_bytes(self.view())?.saturating_sub(bytes);
                 self.put_meta(meta::REPLY_BYTES, &total)
             }
             None => Ok(()),
@@ -132,9 +145,11 @@ impl Tables<'_> {
             due.push(row?.0.value());
         }
         for expiry in &due {
-            let digest = expiry.last_chunk::<32>().map_or(Digest::from_bytes([0; 32]), |bytes| Digest::from_bytes(*bytes));
+            let digest = expiry
+                .last_chunk::<32>()
+                .map_or(Digest::from_bytes([0; 32]), |bytes| Digest::from_bytes(*bytes));
             self.opened().idempotency_expiry()?.remove(expiry)?;
-            match get(self.rows(), &digest)? {
+            match get(self.view(), &digest)? {
                 Some(usage) if usage.expires_at < now && usage.fate != Fate::Open => self.free_key(&digest)?,
                 _ => {}
             }

@@ -30,7 +30,10 @@ pub struct KeyRow {
 /// # Errors
 /// [`StoreError`] when the row cannot be read.
 pub fn get(rows: &mut impl Rows, id: KeyId) -> Result<Option<KeyRow>, StoreError> {
-    rows.client_keys()?.get(id.bits())?.map(|row| codec::decode(TABLE, row.value())).transpose()
+    rows.client_keys()?
+        .get(id.bits())?
+        .map(|row| codec::decode(TABLE, row.value()))
+        .transpose()
 }
 
 /// Every key, in the order of their numbers. Keys are few: the directory holds them all in memory.
@@ -38,7 +41,10 @@ pub fn get(rows: &mut impl Rows, id: KeyId) -> Result<Option<KeyRow>, StoreError
 /// # Errors
 /// [`StoreError`] when a row cannot be read.
 pub fn all(rows: &mut impl Rows) -> Result<Vec<KeyRow>, StoreError> {
-    rows.client_keys()?.iter()?.map(|row| codec::decode(TABLE, row?.1.value())).collect()
+    rows.client_keys()?
+        .iter()?
+        .map(|row| codec::decode(TABLE, row?.1.value()))
+        .collect()
 }
 
 impl Tables<'_> {
@@ -48,7 +54,9 @@ impl Tables<'_> {
     /// [`StoreError`] when the row cannot be written.
     pub fn put_client_key(&mut self, row: &KeyRow) -> Result<(), StoreError> {
         let value = codec::encode(TABLE, row)?;
-        self.opened().client_keys()?.insert(row.key.id.bits(), value.as_slice())?;
+        self.opened()
+            .client_keys()?
+            .insert(row.key.id.bits(), value.as_slice())?;
         Ok(())
     }
 }

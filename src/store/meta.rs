@@ -4,9 +4,9 @@ use redb::ReadableTable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::codec;
 use super::error::StoreError;
 use super::schema::Rows;
-use super::codec;
 use super::tables::Tables;
 
 const TABLE: &str = "meta.v1";
@@ -30,7 +30,10 @@ pub(super) const REPLY_BYTES: &str = "replies.bytes";
 
 /// One row, if it is there.
 pub(super) fn get<T: DeserializeOwned>(rows: &mut impl Rows, name: &'static str) -> Result<Option<T>, StoreError> {
-    rows.meta()?.get(name)?.map(|row| codec::decode(TABLE, row.value())).transpose()
+    rows.meta()?
+        .get(name)?
+        .map(|row| codec::decode(TABLE, row.value()))
+        .transpose()
 }
 
 impl Tables<'_> {

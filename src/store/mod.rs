@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::open::{Missing, OpenOptions, Opened};
 pub use self::schema::{Reader, Rows};
 pub use self::tables::Tables;
-pub use self::writer::{Job, Place, Receipt, Urgency, Write, unattended};
+pub use self::writer::{Change, Job, Place, Receipt, Urgency, Write, unattended};
 
 use self::error::{StoreError, WriteError};
 use crate::crypto::keyring::Keyring;
@@ -115,6 +115,24 @@ impl Store {
     /// Dropped before a place came, nothing is written; later, the write is done all the same.
     pub async fn write<W: Write>(&self, write: W) -> Result<W::Done, WriteError<W::Refusal>> {
         self.place().await?.submit(write).await
+    }
+
+    /// Makes a change that nothing can refuse, and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    ///
+    /// # Cancel safety
+    /// As [`Store::write`].
+    pub async fn change<C: Change>(&self, change: C) -> Result<C::Done, StoreError> {
+        self.write(change).await.map_err(StoreError::from)
+    }
+
+    /// Hands over a write that completes one already done, without waiting: a settlement, also from a `Drop`.
+    ///
+    /// It takes no place in the queue; there is at most one for each write that had one.
+    pub fn follow_up<W: Write>(&self, write: W) -> Receipt<W> {
+        writer::submit(&self.inner.queue, write, None)
     }
 
     /// Fires when a commit failed: admission must end, and the process with it.

@@ -91,7 +91,10 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_backend(backend: impl StorageBackend, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
         let database = builder(options).create_with_backend(backend);
-        Self::assemble(database.map_err(|error| explain(Path::new("the backend"), error))?, options)
+        Self::assemble(
+            database.map_err(|error| explain(Path::new("the backend"), error))?,
+            options,
+        )
     }
 
     fn assemble(database: Database, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
@@ -123,7 +126,10 @@ impl Store {
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
-            .map_err(|source| OpenError::Io { path: PathBuf::from("the writer's thread"), source })?;
+            .map_err(|source| OpenError::Io {
+                path: PathBuf::from("the writer's thread"),
+                source,
+            })?;
         let inner = Inner {
             database: ArcSwapOption::new(Some(database)),
             queue,
@@ -132,7 +138,12 @@ impl Store {
             id,
             boot,
         };
-        Ok(Opened { store: Self { inner: Arc::new(inner) }, head, origin, master_key })
+        Ok(Opened {
+            store: Self { inner: Arc::new(inner) },
+            head,
+            origin,
+            master_key,
+        })
     }
 }
 
@@ -151,7 +162,10 @@ enum Found {
 
 /// What stands at `path`, by its kind and its first bytes.
 fn classify(path: &Path) -> Result<Found, OpenError> {
-    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    let failed = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let kind = match fs::metadata(path) {
         Ok(kind) => kind,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
@@ -175,7 +189,10 @@ fn classify(path: &Path) -> Result<Found, OpenError> {
 
 /// Makes sure the folder exists, and that a new store may stand in it.
 fn prepare_directory(path: &Path, missing: Missing) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    let failed = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
     if missing == Missing::Refuse {
         return Err(failed(io::Error::from(io::ErrorKind::NotFound)));
     }
@@ -201,13 +218,17 @@ fn explain(path: &Path, error: DatabaseError) -> OpenError {
         DatabaseError::DatabaseAlreadyOpen => OpenError::Busy { path },
         DatabaseError::Storage(redb::StorageError::Io(source)) if source.kind() != io::ErrorKind::UnexpectedEof => {
             match source.kind() {
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-                    OpenError::Damaged { path, detail: source.to_string() }
-                }
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => OpenError::Damaged {
+                    path,
+                    detail: source.to_string(),
+                },
                 _ => OpenError::Io { path, source },
             }
         }
-        other => OpenError::Damaged { path, detail: other.to_string() },
+        other => OpenError::Damaged {
+            path,
+            detail: other.to_string(),
+        },
     }
 }
 
@@ -236,7 +257,8 @@ fn stored_schema(database: &Database) -> Result<u32, OpenError> {
 }
 
 fn set_schema(txn: &WriteTransaction, schema: u32) -> Result<(), StoreError> {
-    txn.open_table(schema::META)?.insert(meta::SCHEMA, schema.to_be_bytes().as_slice())?;
+    txn.open_table(schema::META)?
+        .insert(meta::SCHEMA, schema.to_be_bytes().as_slice())?;
     Ok(())
 }
 
@@ -286,7 +308,9 @@ impl Reader {
     fn schema(&self) -> Result<u32, TableError> {
         let table = self.transaction().open_table(schema::META)?;
         let row = table.get_owned(meta::SCHEMA).map_err(TableError::Storage)?;
-        Ok(row.and_then(|row| row.value().try_into().ok().map(u32::from_be_bytes)).unwrap_or(0))
+        Ok(row
+            .and_then(|row| row.value().try_into().ok().map(u32::from_be_bytes))
+            .unwrap_or(0))
     }
 }
 

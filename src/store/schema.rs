@@ -131,7 +131,10 @@ pub(super) struct Migration {
 }
 
 /// Every step, in order.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration { to: 1, run: create_tables }];
+pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+    to: 1,
+    run: create_tables,
+}];
 
 #[cfg(test)]
 mod tests {

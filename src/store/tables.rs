@@ -28,7 +28,13 @@ enum Change {
 impl<'txn> Tables<'txn> {
     pub(super) fn new(txn: &'txn WriteTransaction, chain: Chain, now: Timestamp) -> Self {
         let before = chain.head().seq;
-        Self { opened: Opened::new(txn), chain, before, now, change: Change::None }
+        Self {
+            opened: Opened::new(txn),
+            chain,
+            before,
+            now,
+            change: Change::None,
+        }
     }
 
     /// The moment of this batch by the wall clock.
@@ -37,8 +43,8 @@ impl<'txn> Tables<'txn> {
         self.now
     }
 
-    /// Reading, for plans.
-    pub(super) fn rows(&mut self) -> &mut impl Rows {
+    /// Reading: for plans, and within an apply where a change depends on what stands there.
+    pub fn view(&mut self) -> &mut impl Rows {
         &mut self.opened
     }
 

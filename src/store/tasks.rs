@@ -64,7 +64,10 @@ const fn submit_key(submit: SubmitRef) -> (u64, u64) {
 /// [`StoreError`] when the row cannot be read.
 pub fn submit(rows: &mut impl Rows, at: SubmitRef) -> Result<Option<Submit>, StoreError> {
     let (owner, intent) = submit_key(at);
-    rows.submits()?.get(pair(owner, intent))?.map(|row| codec::decode(SUBMITS, row.value())).transpose()
+    rows.submits()?
+        .get(pair(owner, intent))?
+        .map(|row| codec::decode(SUBMITS, row.value()))
+        .transpose()
 }
 
 /// Where the submit that created a task stands.
@@ -73,7 +76,10 @@ pub fn submit(rows: &mut impl Rows, at: SubmitRef) -> Result<Option<Submit>, Sto
 /// [`StoreError`] when the row cannot be read.
 pub fn find_task(rows: &mut impl Rows, upstream: &str, task_id: &str) -> Result<Option<SubmitRef>, StoreError> {
     let key = task_key(upstream, task_id);
-    rows.tasks()?.get(key.as_slice())?.map(|row| codec::decode(TASKS, row.value())).transpose()
+    rows.tasks()?
+        .get(key.as_slice())?
+        .map(|row| codec::decode(TASKS, row.value()))
+        .transpose()
 }
 
 /// Up to `limit` submits of an owner, newest first, those before `before` only.
@@ -103,7 +109,10 @@ pub fn submits_of(
 /// # Errors
 /// [`StoreError`] when the row cannot be read.
 pub fn open_intent(rows: &mut impl Rows, seq: u64) -> Result<Option<OpenIntent>, StoreError> {
-    rows.open_intents()?.get(seq)?.map(|row| codec::decode(OPEN_INTENTS, row.value())).transpose()
+    rows.open_intents()?
+        .get(seq)?
+        .map(|row| codec::decode(OPEN_INTENTS, row.value()))
+        .transpose()
 }
 
 /// Up to `limit` open intents from `from` on, oldest first.
@@ -127,7 +136,10 @@ pub fn open_intents(rows: &mut impl Rows, from: u64, limit: usize) -> Result<Vec
 /// [`StoreError`] when the row cannot be read.
 pub fn running_task(rows: &mut impl Rows, account: AccountId, intent: u64) -> Result<Option<RunningTask>, StoreError> {
     let key = pair(account.bits(), intent);
-    rows.running_tasks()?.get(key)?.map(|row| codec::decode(RUNNING, row.value())).transpose()
+    rows.running_tasks()?
+        .get(key)?
+        .map(|row| codec::decode(RUNNING, row.value()))
+        .transpose()
 }
 
 /// Every taken slot. There are at most as many as the limits of all accounts allow.
@@ -140,7 +152,11 @@ pub fn running_tasks(rows: &mut impl Rows) -> Result<Vec<(AccountId, u64, Runnin
         .map(|row| {
             let (key, value) = row?;
             let (account, intent) = unpair(key.value());
-            Ok((AccountId::from_bits(account), intent, codec::decode(RUNNING, value.value())?))
+            Ok((
+                AccountId::from_bits(account),
+                intent,
+                codec::decode(RUNNING, value.value())?,
+            ))
         })
         .collect()
 }
@@ -163,7 +179,9 @@ impl Tables<'_> {
     /// [`StoreError`] when the row cannot be written.
     pub fn put_task(&mut self, upstream: &str, task_id: &str, at: SubmitRef) -> Result<(), StoreError> {
         let value = codec::encode(TASKS, &at)?;
-        self.opened().tasks()?.insert(task_key(upstream, task_id).as_slice(), value.as_slice())?;
+        self.opened()
+            .tasks()?
+            .insert(task_key(upstream, task_id).as_slice(), value.as_slice())?;
         Ok(())
     }
 
@@ -173,7 +191,9 @@ impl Tables<'_> {
     /// [`StoreError`] when a row cannot be removed.
     pub fn forget_submit(&mut self, upstream: &str, at: SubmitRef) -> Result<(), StoreError> {
         let (owner, intent) = submit_key(at);
-        let Some(gone) = submit(self.rows(), at)? else { return Ok(()) };
+        let Some(gone) = submit(self.view(), at)? else {
+            return Ok(());
+        };
         self.opened().submits()?.remove(pair(owner, intent))?;
         if let Some(task_id) = gone.task_id {
             self.opened().tasks()?.remove(task_key(upstream, &task_id).as_slice())?;
@@ -197,7 +217,10 @@ impl Tables<'_> {
     /// [`StoreError`] when the row cannot be read or removed.
     pub fn close_intent(&mut self, seq: u64) -> Result<Option<OpenIntent>, StoreError> {
         let table = self.opened().open_intents()?;
-        table.remove(seq)?.map(|row| codec::decode(OPEN_INTENTS, row.value())).transpose()
+        table
+            .remove(seq)?
+            .map(|row| codec::decode(OPEN_INTENTS, row.value()))
+            .transpose()
     }
 
     /// Takes a slot of the running-task limit, or changes what is known of it.
@@ -206,7 +229,9 @@ impl Tables<'_> {
     /// [`StoreError`] when the row cannot be written.
     pub fn put_running_task(&mut self, account: AccountId, intent: u64, task: &RunningTask) -> Result<(), StoreError> {
         let value = codec::encode(RUNNING, task)?;
-        self.opened().running_tasks()?.insert(pair(account.bits(), intent), value.as_slice())?;
+        self.opened()
+            .running_tasks()?
+            .insert(pair(account.bits(), intent), value.as_slice())?;
         Ok(())
     }
 

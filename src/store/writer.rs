@@ -6,6 +6,7 @@
 //! disk, so nothing is written after it.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -67,6 +68,41 @@ pub trait Write: Send + 'static {
     }
 }
 
+/// A write that nothing can refuse: an apply without a plan.
+pub trait Change: Send + 'static {
+    /// What the writer's caller learns.
+    type Done: Send + 'static;
+
+    /// Changes rows. It may run more than once, when a neighbour in the batch fails.
+    ///
+    /// # Errors
+    /// As [`Write::apply`].
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<Self::Done, StoreError>;
+
+    /// How soon it is wanted.
+    fn urgency(&self) -> Urgency {
+        Urgency::Awaited
+    }
+}
+
+impl<C: Change> Write for C {
+    type Plan = ();
+    type Done = C::Done;
+    type Refusal = Infallible;
+
+    fn plan(&mut self, _rows: &mut impl Rows) -> Result<(), WriteError<Infallible>> {
+        Ok(())
+    }
+
+    fn apply(&mut self, (): (), tables: &mut Tables<'_>) -> Result<C::Done, StoreError> {
+        Change::apply(self, tables)
+    }
+
+    fn urgency(&self) -> Urgency {
+        Change::urgency(self)
+    }
+}
+
 /// A write with its answer, without its types: what the queue holds.
 pub trait Job: Send {
     #[doc(hidden)]
@@ -89,7 +125,7 @@ struct Task<W: Write> {
 
 impl<W: Write> Job for Task<W> {
     fn run(&mut self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
-        let plan = match self.write.plan(tables.rows()) {
+        let plan = match self.write.plan(tables.view()) {
             Ok(plan) => plan,
             Err(WriteError::Refused(refusal)) => {
                 self.answer = Some(Err(WriteError::Refused(refusal)));
@@ -106,7 +142,11 @@ impl<W: Write> Job for Task<W> {
     }
 
     fn acknowledge(self: Box<Self>) -> Option<Box<dyn Job>> {
-        let Self { mut write, answer, caller } = *self;
+        let Self {
+            mut write,
+            answer,
+            caller,
+        } = *self;
         let unheard = caller.send(answer.unwrap_or(Err(StoreError::Closed.into()))).err()?;
         unheard.ok().and_then(|done| write.orphaned(done))
     }
@@ -119,7 +159,11 @@ impl<W: Write> Job for Task<W> {
 /// A write nobody will wait for, ready for the queue.
 #[must_use]
 pub fn unattended<W: Write>(write: W) -> Box<dyn Job> {
-    Box::new(Task { write, answer: None, caller: oneshot::channel().0 })
+    Box::new(Task {
+        write,
+        answer: None,
+        caller: oneshot::channel().0,
+    })
 }
 
 /// The queue between callers and the writer thread.
@@ -141,7 +185,10 @@ struct Waiting {
 
 impl std::fmt::Debug for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Waiting").field("jobs", &self.jobs.len()).field("intake", &self.intake).finish()
+        f.debug_struct("Waiting")
+            .field("jobs", &self.jobs.len())
+            .field("intake", &self.intake)
+            .finish()
     }
 }
 
@@ -155,7 +202,7 @@ enum Intake {
     Gone,
 }
 
-/// A place in the writer's queue, so that a write can be handed over without waiting, even in a `Drop`.
+/// A place in the writer's queue, so that a write can be handed over without waiting.
 #[derive(Debug)]
 pub struct Place {
     queue: Arc<Queue>,
@@ -165,10 +212,21 @@ pub struct Place {
 impl Place {
     /// Hands a write to the writer.
     pub fn submit<W: Write>(self, write: W) -> Receipt<W> {
-        let (caller, answer) = oneshot::channel();
-        self.queue.push(Box::new(Task { write, answer: None, caller }), Some(self.permit));
-        Receipt { answer }
+        submit(&self.queue, write, Some(self.permit))
     }
+}
+
+pub(super) fn submit<W: Write>(queue: &Queue, write: W, permit: Option<OwnedSemaphorePermit>) -> Receipt<W> {
+    let (caller, answer) = oneshot::channel();
+    queue.push(
+        Box::new(Task {
+            write,
+            answer: None,
+            caller,
+        }),
+        permit,
+    );
+    Receipt { answer }
 }
 
 /// The answer to a write, once it is on the disk.
@@ -183,7 +241,9 @@ impl<W: Write> Future for Receipt<W> {
     type Output = Answer<W>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or(Err(StoreError::Closed.into())))
+        Pin::new(&mut self.answer)
+            .poll(cx)
+            .map(|answer| answer.unwrap_or(Err(StoreError::Closed.into())))
     }
 }
 
@@ -199,8 +259,14 @@ impl Queue {
 
     /// Waits for a place. Cancel-safe.
     pub(super) async fn place(self: &Arc<Self>) -> Result<Place, StoreError> {
-        let permit = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
-        Ok(Place { queue: Arc::clone(self), permit })
+        let permit = Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        Ok(Place {
+            queue: Arc::clone(self),
+            permit,
+        })
     }
 
     /// Fires when a commit failed and this process must end.
@@ -246,8 +312,10 @@ impl Queue {
                 waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let (guard, slept) =
-                self.filled.wait_timeout(waiting, RELAXED_WAIT).unwrap_or_else(PoisonError::into_inner);
+            let (guard, slept) = self
+                .filled
+                .wait_timeout(waiting, RELAXED_WAIT)
+                .unwrap_or_else(PoisonError::into_inner);
             waiting = guard;
             if slept.timed_out() {
                 break;

@@ -28,7 +28,12 @@ pub fn logs(level: &str, format: Format) {
         .with_target(false)
         .with_writer(io::stdout);
     let installed = match format {
-        Format::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        Format::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .try_init(),
         Format::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stdout())).try_init(),
     };
     // An error says only that a subscriber is there already, as in a test process.

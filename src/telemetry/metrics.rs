@@ -115,18 +115,38 @@ impl RetryReason {
 /// Describes every metric, and sets the closed-set series to 0, so that `increase()` sees the first event.
 pub fn describe_all() {
     describe_counter!(HTTP_REQUESTS, "Requests answered");
-    describe_histogram!(HTTP_DURATION, Unit::Seconds, "From the head of a request to the head of its answer");
+    describe_histogram!(
+        HTTP_DURATION,
+        Unit::Seconds,
+        "From the head of a request to the head of its answer"
+    );
     describe_gauge!(CONNECTIONS, "Connections that are open");
-    describe_histogram!(OVERHEAD, Unit::Seconds, "What Tollgate added to a call: total minus upstream");
+    describe_histogram!(
+        OVERHEAD,
+        Unit::Seconds,
+        "What Tollgate added to a call: total minus upstream"
+    );
     describe_gauge!(IN_FLIGHT, "Calls between admission and settlement");
     describe_counter!(REJECTIONS, "Calls that were not admitted");
     describe_gauge!(QUEUE_DEPTH, "Calls that wait at an account's gate");
     describe_gauge!(QUEUE_CAPACITY, "How many may wait at an account's gate");
     describe_histogram!(QUEUE_WAIT, Unit::Seconds, "How long calls waited for a place");
-    describe_gauge!(QUEUE_WAITING_MAX, Unit::Seconds, "How long the oldest waiter has waited");
+    describe_gauge!(
+        QUEUE_WAITING_MAX,
+        Unit::Seconds,
+        "How long the oldest waiter has waited"
+    );
     describe_counter!(ATTEMPTS, "Tries at an account");
-    describe_histogram!(UPSTREAM_DURATION, Unit::Seconds, "From the first byte sent to the last byte received");
-    describe_histogram!(UPSTREAM_FIRST_BYTE, Unit::Seconds, "From the first byte sent to the head of the reply");
+    describe_histogram!(
+        UPSTREAM_DURATION,
+        Unit::Seconds,
+        "From the first byte sent to the last byte received"
+    );
+    describe_histogram!(
+        UPSTREAM_FIRST_BYTE,
+        Unit::Seconds,
+        "From the first byte sent to the head of the reply"
+    );
     describe_counter!(RETRIES, "Attempts after the first");
     describe_gauge!(RUNNING_TASKS, "Slots of the running-task limit that are taken");
     describe_histogram!(AUDIT_COMMIT, Unit::Seconds, "A commit of the store");
@@ -279,12 +299,19 @@ pub const BUCKETS: &[(&str, &[f64])] = &[
     (UPSTREAM_DURATION, SECONDS),
     (UPSTREAM_FIRST_BYTE, SECONDS),
     (AUDIT_COMMIT, SHORT_SECONDS),
-    (AUDIT_BATCH, &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
+    (
+        AUDIT_BATCH,
+        &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0],
+    ),
 ];
 
-const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0];
+const SECONDS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0,
+];
 
-const SHORT_SECONDS: &[f64] = &[0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0];
+const SHORT_SECONDS: &[f64] = &[
+    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0,
+];
 
 /// The refusals that admission itself may answer.
 const REJECTION_REASONS: [Refusal; 3] = [Refusal::RateLimited, Refusal::QueueFull, Refusal::QueueTimeout];
@@ -319,12 +346,18 @@ fn status_label(status: u16) -> &'static str {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts here stay far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; counts here stay far below 2^52"
+)]
 const fn count(number: usize) -> f64 {
     number as f64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; sizes here stay far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; sizes here stay far below 2^52"
+)]
 const fn bytes(number: u64) -> f64 {
     number as f64
 }

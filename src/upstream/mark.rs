@@ -34,14 +34,20 @@ impl SentMark {
     /// # Errors
     /// [`AlreadySent`] when that cannot be said any more.
     pub fn withdraw(&self) -> Result<(), AlreadySent> {
-        match self.0.compare_exchange(UNSENT, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
+        match self
+            .0
+            .compare_exchange(UNSENT, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire)
+        {
             Err(SENT) => Err(AlreadySent),
             _ => Ok(()),
         }
     }
 
     fn send(&self) -> Result<(), Withdrawn> {
-        match self.0.compare_exchange(UNSENT, SENT, Ordering::AcqRel, Ordering::Acquire) {
+        match self
+            .0
+            .compare_exchange(UNSENT, SENT, Ordering::AcqRel, Ordering::Acquire)
+        {
             Err(WITHDRAWN) => Err(Withdrawn),
             _ => Ok(()),
         }
@@ -70,7 +76,10 @@ impl MarkingBody {
     /// A body of `bytes`, of which the first poll sets `mark`.
     #[must_use]
     pub fn new(bytes: Bytes, mark: SentMark) -> Self {
-        Self { bytes: Some(bytes), mark }
+        Self {
+            bytes: Some(bytes),
+            mark,
+        }
     }
 }
 
@@ -79,7 +88,9 @@ impl Body for MarkingBody {
     type Error = Withdrawn;
 
     fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Withdrawn>>> {
-        let Some(bytes) = self.bytes.take() else { return Poll::Ready(None) };
+        let Some(bytes) = self.bytes.take() else {
+            return Poll::Ready(None);
+        };
         Poll::Ready(Some(self.mark.send().map(|()| Frame::data(bytes))))
     }
 

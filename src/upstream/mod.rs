@@ -5,22 +5,8 @@ pub mod mark;
 pub mod transport;
 pub mod volcengine;
 
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-
 use crate::model::outcome::Outcome;
 use crate::model::task::TaskState;
-
-/// A whole reply of an upstream, with only the headers that may pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// Its status.
-    pub status: StatusCode,
-    /// The headers of the allow-list.
-    pub headers: HeaderMap,
-    /// Its bytes, untouched.
-    pub body: Bytes,
-}
 
 /// What a reply means.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -102,7 +102,13 @@ impl Network {
 
     async fn exchange(&self, request: Outbound) -> Result<Received, UpstreamError> {
         let begun = Instant::now();
-        let Outbound { uri, headers, body, mark, patience } = request;
+        let Outbound {
+            uri,
+            headers,
+            body,
+            mark,
+            patience,
+        } = request;
         let mut outgoing = Request::new(MarkingBody::new(body, mark.clone()));
         *outgoing.method_mut() = http::Method::POST;
         *outgoing.uri_mut() = uri;
@@ -111,16 +117,40 @@ impl Network {
         let phase = |mark: &SentMark| if mark.is_sent() { Phase::Head } else { Phase::Connect };
         let response = match timeout_at(begun + patience.first_byte, self.client.request(outgoing)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(_)) => return Err(UpstreamError { phase: phase(&mark), fault: Fault::Broken }),
-            Err(_) => return Err(UpstreamError { phase: phase(&mark), fault: Fault::Timeout }),
+            Ok(Err(_)) => {
+                return Err(UpstreamError {
+                    phase: phase(&mark),
+                    fault: Fault::Broken,
+                });
+            }
+            Err(_) => {
+                return Err(UpstreamError {
+                    phase: phase(&mark),
+                    fault: Fault::Timeout,
+                });
+            }
         };
         let first_byte = begun.elapsed();
         let (head, body) = response.into_parts();
         let body = match timeout_at(begun + patience.total, collect(body, patience.max_bytes)).await {
-            Ok(collected) => collected.map_err(|fault| UpstreamError { phase: Phase::Body, fault })?,
-            Err(_) => return Err(UpstreamError { phase: Phase::Body, fault: Fault::Timeout }),
+            Ok(collected) => collected.map_err(|fault| UpstreamError {
+                phase: Phase::Body,
+                fault,
+            })?,
+            Err(_) => {
+                return Err(UpstreamError {
+                    phase: Phase::Body,
+                    fault: Fault::Timeout,
+                });
+            }
         };
-        Ok(Received { status: head.status, headers: head.headers, body, first_byte, total: begun.elapsed() })
+        Ok(Received {
+            status: head.status,
+            headers: head.headers,
+            body,
+            first_byte,
+            total: begun.elapsed(),
+        })
     }
 }
 
@@ -135,7 +165,9 @@ async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Fault> {
     let mut whole = Bytes::new();
     let mut joined = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Fault::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| Fault::Broken)?.into_data() else {
+            continue;
+        };
         if whole.len() + joined.len() + data.len() > max {
             return Err(Fault::TooLarge);
         }

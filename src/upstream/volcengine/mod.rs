@@ -8,12 +8,12 @@ use http::{HeaderMap, HeaderValue, Uri};
 
 pub use self::verdict::read;
 
-use super::Reply;
 use super::transport::Received;
 use crate::crypto::digest::sha256;
-use crate::crypto::sigv4::sign::Signer;
+use crate::crypto::sigv4::sign::{Signer, Unsigned};
 use crate::model::clock::Timestamp;
 use crate::model::operation::Operation;
+use crate::model::reply::Reply;
 
 /// The upstream's name in labels and in the keys of task rows.
 pub const NAME: &str = "volcengine";
@@ -44,7 +44,8 @@ impl Wire {
         let invalid = || InvalidAddress { base: base.clone() };
         let uri = |operation: Operation| format!("{base}/?{}", query(operation)).parse::<Uri>();
         let [submit, result, process, old_submit, old_result, cancel] = Operation::ALL.map(uri);
-        let uris = (|| Ok::<_, http::uri::InvalidUri>([submit?, result?, process?, old_submit?, old_result?, cancel?]))();
+        let uris =
+            (|| Ok::<_, http::uri::InvalidUri>([submit?, result?, process?, old_submit?, old_result?, cancel?]))();
         Ok(Self {
             host: host.to_owned(),
             host_value: HeaderValue::from_str(host).map_err(|_| invalid())?,
@@ -64,20 +65,39 @@ impl Wire {
         accept: Option<&HeaderValue>,
         now: Timestamp,
     ) -> Result<(Uri, HeaderMap), http::header::InvalidHeaderValue> {
-        let signed = self.signer.sign("POST", &self.host, "/", query(operation), JSON, &sha256(body), now);
+        let signed = self.signer.sign(
+            &Unsigned {
+                method: "POST",
+                host: &self.host,
+                path: "/",
+                query: query(operation),
+                content_type: JSON,
+                body_sha256: &sha256(body),
+            },
+            now,
+        );
         let mut headers = HeaderMap::with_capacity(9);
         headers.insert(HOST, self.host_value.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-        headers.insert(ACCEPT, accept.cloned().unwrap_or_else(|| HeaderValue::from_static(JSON)));
+        headers.insert(
+            ACCEPT,
+            accept.cloned().unwrap_or_else(|| HeaderValue::from_static(JSON)),
+        );
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION"))),
+        );
         headers.insert(X_DATE, HeaderValue::from_str(&signed.x_date)?);
         headers.insert(X_CONTENT_SHA256, HeaderValue::from_str(&signed.x_content_sha256)?);
         let mut authorization = HeaderValue::from_str(&signed.authorization)?;
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
         let index = operation as usize;
-        #[expect(clippy::indexing_slicing, reason = "one URI per operation, in the order of their declaration")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "one URI per operation, in the order of their declaration"
+        )]
         Ok((self.uris[index].clone(), headers))
     }
 }
@@ -87,11 +107,15 @@ impl Wire {
 pub fn reply(received: &Received) -> Reply {
     let mut headers = HeaderMap::with_capacity(PASSING.len());
     for name in PASSING {
-        if let Some(value) = received.headers.get(name) {
-            headers.insert(name.clone(), value.clone());
+        if let Some(value) = received.headers.get(&name) {
+            headers.insert(name, value.clone());
         }
     }
-    Reply { status: received.status, headers, body: received.body.clone() }
+    Reply {
+        status: received.status,
+        headers,
+        body: received.body.clone(),
+    }
 }
 
 /// Its query string, which is also what is signed: sorted, with nothing to escape.
@@ -121,7 +145,10 @@ mod tests {
     #[test]
     fn the_query_names_the_action_and_version_of_every_operation() {
         for operation in Operation::ALL {
-            assert_eq!(query(operation), format!("Action={}&Version={}", operation.action(), operation.version()));
+            assert_eq!(
+                query(operation),
+                format!("Action={}&Version={}", operation.action(), operation.version())
+            );
         }
     }
 }

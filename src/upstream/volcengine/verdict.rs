@@ -34,14 +34,20 @@ struct Data {
 #[must_use]
 pub fn read(operation: Operation, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict {
     let is_object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let envelope = is_object.then(|| serde_json::from_slice::<Envelope<'_>>(body).ok()).flatten();
+    let envelope = is_object
+        .then(|| serde_json::from_slice::<Envelope<'_>>(body).ok())
+        .flatten();
     let form = if envelope.is_some() { Form::Object } else { Form::Other };
     let Envelope { code, data } = envelope.unwrap_or_default();
     let code = code.and_then(|raw| serde_json::from_str::<i64>(raw.get()).ok());
-    let data = data.and_then(|raw| serde_json::from_str::<Data>(raw.get()).ok()).unwrap_or_default();
+    let data = data
+        .and_then(|raw| serde_json::from_str::<Data>(raw.get()).ok())
+        .unwrap_or_default();
 
     let answer = Answer::of(status, code);
-    let task_id = data.task_id.filter(|id| !id.is_empty() && operation.class() == Class::Submit);
+    let task_id = data
+        .task_id
+        .filter(|id| !id.is_empty() && operation.class() == Class::Submit);
     let mut outcome = answer.outcome();
     if operation.class() == Class::Submit && outcome == Outcome::Succeeded && task_id.is_none() {
         outcome = Outcome::Unknown;
@@ -51,8 +57,13 @@ pub fn read(operation: Operation, status: StatusCode, headers: &HeaderMap, body:
         form,
         code,
         task_id,
-        state: (operation.class() == Class::Query).then(|| state(operation, &answer, data.status.as_deref())).flatten(),
-        upstream_request: headers.get("x-tt-logid").and_then(|id| id.to_str().ok()).map(str::to_owned),
+        state: (operation.class() == Class::Query)
+            .then(|| state(operation, &answer, data.status.as_deref()))
+            .flatten(),
+        upstream_request: headers
+            .get("x-tt-logid")
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned),
         again: answer.again(),
     }
 }
@@ -134,23 +145,40 @@ mod tests {
     use super::*;
 
     fn submit(status: u16, body: &str) -> Verdict {
-        read(Operation::Sync2AsyncSubmitTask, StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+        read(
+            Operation::Sync2AsyncSubmitTask,
+            StatusCode::from_u16(status).unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+        )
     }
 
     fn query(status: u16, body: &str) -> Verdict {
-        read(Operation::Sync2AsyncGetResult, StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+        read(
+            Operation::Sync2AsyncGetResult,
+            StatusCode::from_u16(status).unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+        )
     }
 
     #[test]
     fn a_submit_succeeds_with_code_10000_and_a_task_id() {
-        let verdict = submit(200, r#"{"code":10000,"data":{"task_id":"7392616336519610409"},"status":10000}"#);
+        let verdict = submit(
+            200,
+            r#"{"code":10000,"data":{"task_id":"7392616336519610409"},"status":10000}"#,
+        );
         assert_eq!(verdict.outcome, Outcome::Succeeded);
         assert_eq!(verdict.task_id.as_deref(), Some("7392616336519610409"));
     }
 
     #[test]
     fn a_success_without_a_task_id_is_unknown() {
-        for body in [r#"{"code":10000}"#, r#"{"code":10000,"data":{"task_id":""}}"#, r#"{"code":10000,"data":[]}"#] {
+        for body in [
+            r#"{"code":10000}"#,
+            r#"{"code":10000,"data":{"task_id":""}}"#,
+            r#"{"code":10000,"data":[]}"#,
+        ] {
             assert_eq!(submit(200, body).outcome, Outcome::Unknown, "{body}");
         }
     }
@@ -168,7 +196,11 @@ mod tests {
             (200, 50_501, Outcome::Unknown),
             (500, 10_000, Outcome::Unknown),
         ] {
-            assert_eq!(submit(status, &format!(r#"{{"code":{code},"data":null}}"#)).outcome, outcome, "{status} {code}");
+            assert_eq!(
+                submit(status, &format!(r#"{{"code":{code},"data":null}}"#)).outcome,
+                outcome,
+                "{status} {code}"
+            );
         }
     }
 
@@ -198,9 +230,18 @@ mod tests {
 
     #[test]
     fn a_task_is_finished_by_its_status_or_a_risk_code_but_never_by_a_limit_or_a_failure() {
-        assert_eq!(query(200, r#"{"code":10000,"data":{"status":"done"}}"#).state, Some(TaskState::Done));
-        assert_eq!(query(200, r#"{"code":10000,"data":{"status":"not_found"}}"#).state, Some(TaskState::NotFound));
-        assert_eq!(query(400, r#"{"code":50511,"data":null}"#).state, Some(TaskState::Failed));
+        assert_eq!(
+            query(200, r#"{"code":10000,"data":{"status":"done"}}"#).state,
+            Some(TaskState::Done)
+        );
+        assert_eq!(
+            query(200, r#"{"code":10000,"data":{"status":"not_found"}}"#).state,
+            Some(TaskState::NotFound)
+        );
+        assert_eq!(
+            query(400, r#"{"code":50511,"data":null}"#).state,
+            Some(TaskState::Failed)
+        );
         for code in [50_400, 50_429, 50_430, 50_500, 50_501] {
             assert_eq!(query(429, &format!(r#"{{"code":{code}}}"#)).state, None, "{code}");
         }

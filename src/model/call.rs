@@ -1,0 +1,109 @@
+//! One thing asked of us, authenticated and parsed, on its way to an upstream.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use super::caller::Caller;
+use super::id::RequestId;
+use super::operation::{Class, Operation};
+
+/// A call: who asks for what, with the bytes that will be sent.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The request that carries it.
+    pub request: RequestId,
+    /// The id that the client gave the request itself.
+    pub client_request: Option<String>,
+    /// Who asks.
+    pub caller: Caller,
+    /// What is asked.
+    pub operation: Operation,
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// The model or `req_key` it names.
+    pub model: Option<String>,
+    /// The task it names.
+    pub task_id: Option<String>,
+    /// Under which key it must not be sent twice.
+    pub idempotency: Option<IdempotencyKey>,
+    /// What kind of answer the client accepts.
+    pub accept: Option<HeaderValue>,
+    /// Where it came from.
+    pub peer: Option<IpAddr>,
+    /// Headers worth recording, none of them secret.
+    pub headers: Vec<(String, String)>,
+    /// When its head was read: deadlines count from here.
+    pub arrived: Instant,
+}
+
+/// What happens to a call whose caller hangs up after it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HangUp {
+    /// It finishes in the background, is recorded, and a retry replays it.
+    Finishes,
+    /// It is cancelled upstream.
+    Cancels,
+}
+
+impl Call {
+    /// What a hang-up does to it: submits and keyed calls finish, others do not.
+    #[must_use]
+    pub const fn on_hang_up(&self) -> HangUp {
+        match (self.operation.class(), &self.idempotency) {
+            (Class::Submit, _) | (Class::Call, Some(_)) => HangUp::Finishes,
+            (Class::Call, None) | (Class::Query, _) => HangUp::Cancels,
+        }
+    }
+}
+
+/// An `Idempotency-Key`: 1 to 255 visible ASCII characters, chosen by the client.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(String);
+
+/// A text that cannot be an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an Idempotency-Key has 1 to 255 visible ASCII characters")]
+pub struct ParseIdempotencyKeyError;
+
+impl IdempotencyKey {
+    /// Its bytes, for a keyed digest.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl FromStr for IdempotencyKey {
+    type Err = ParseIdempotencyKeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned())).ok_or(ParseIdempotencyKeyError)
+    }
+}
+
+/// Only its digest is ever shown or stored.
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdempotencyKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idempotency_key_is_visible_ascii_of_bounded_length() {
+        assert!("order-42".parse::<IdempotencyKey>().is_ok());
+        assert!("x".repeat(255).parse::<IdempotencyKey>().is_ok());
+        for text in ["", " ", "two words", "ключ", "line\n", &"x".repeat(256)] {
+            assert!(text.parse::<IdempotencyKey>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Idempotency in memory: of calls with one key, one goes on and the others wait for what it learns.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::crypto::digest::Digest;
+use crate::model::reply::Reply;
+
+/// What a key's first call learned, for those that wait.
+#[derive(Clone, Debug)]
+pub enum Shared {
+    /// A reply, which every waiter gets too.
+    Reply {
+        /// The reply.
+        reply: Arc<Reply>,
+        /// The intent it belongs to.
+        intent: u64,
+    },
+    /// Nobody knows how it ended.
+    Unknown {
+        /// The intent it belongs to.
+        intent: u64,
+    },
+    /// It was never sent: one of the waiters takes over.
+    Unsent,
+}
+
+/// The keys that are in flight.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    flights: Mutex<HashMap<Digest, Flight>>,
+}
+
+#[derive(Debug)]
+struct Flight {
+    fingerprint: Digest,
+    told: watch::Receiver<Option<Shared>>,
+    waiting: usize,
+}
+
+/// What entering with a key gives.
+pub(super) enum Entered {
+    /// It is ours.
+    First(Guard),
+    /// Another call has it: wait for what it learns.
+    Behind(Waiter),
+    /// Another call has it, with another body.
+    Conflict,
+    /// Another call has it, and as many wait as may.
+    Crowded,
+}
+
+/// The hold on a key. Dropped without a word, it says [`Shared::Unsent`].
+#[derive(Debug)]
+pub(super) struct Guard {
+    claims: Arc<Claims>,
+    key: Digest,
+    tell: watch::Sender<Option<Shared>>,
+}
+
+/// A place behind a key's first call.
+pub(super) struct Waiter {
+    claims: Arc<Claims>,
+    key: Digest,
+    told: watch::Receiver<Option<Shared>>,
+}
+
+impl Claims {
+    pub(super) fn enter(self: &Arc<Self>, key: Digest, fingerprint: Digest) -> Entered {
+        match self.lock().entry(key) {
+            Entry::Vacant(vacant) => {
+                let (tell, told) = watch::channel(None);
+                vacant.insert(Flight {
+                    fingerprint,
+                    told,
+                    waiting: 0,
+                });
+                Entered::First(Guard {
+                    claims: Arc::clone(self),
+                    key,
+                    tell,
+                })
+            }
+            Entry::Occupied(mut occupied) => {
+                let flight = occupied.get_mut();
+                if flight.fingerprint != fingerprint {
+                    return Entered::Conflict;
+                }
+                if flight.waiting >= MOST_WAITING {
+                    return Entered::Crowded;
+                }
+                flight.waiting += 1;
+                Entered::Behind(Waiter {
+                    claims: Arc::clone(self),
+                    key,
+                    told: flight.told.clone(),
+                })
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Flight>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guard {
+    /// Tells those that wait, and frees the key.
+    pub(super) fn tell(self, shared: Shared) {
+        self.tell.send_replace(Some(shared));
+    }
+
+    /// The key it holds.
+    pub(super) const fn key(&self) -> &Digest {
+        &self.key
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // The key is free before the waiters hear of it, so that one of them can take over.
+        self.claims.lock().remove(&self.key);
+        self.tell.send_if_modified(|told| {
+            let silent = told.is_none();
+            if silent {
+                *told = Some(Shared::Unsent);
+            }
+            silent
+        });
+    }
+}
+
+impl Waiter {
+    /// Waits for what the first call learns. Cancel-safe.
+    pub(super) async fn hear(mut self) -> Shared {
+        match self.told.wait_for(Option::is_some).await {
+            Ok(told) => told.clone().unwrap_or(Shared::Unsent),
+            Err(_) => Shared::Unsent,
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some(flight) = self.claims.lock().get_mut(&self.key)
+            && flight.told.same_channel(&self.told)
+        {
+            flight.waiting = flight.waiting.saturating_sub(1);
+        }
+    }
+}
+
+/// More duplicates than this are told to come back later.
+const MOST_WAITING: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(byte: u8) -> Digest {
+        Digest::from_bytes([byte; 32])
+    }
+
+    fn first(claims: &Arc<Claims>, key: u8) -> Guard {
+        match claims.enter(digest(key), digest(0)) {
+            Entered::First(guard) => guard,
+            _ => panic!("the key is taken"),
+        }
+    }
+
+    fn behind(claims: &Arc<Claims>, key: u8) -> Waiter {
+        match claims.enter(digest(key), digest(0)) {
+            Entered::Behind(waiter) => waiter,
+            _ => panic!("not behind"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_waiter_hears_what_the_first_learned() {
+        let claims = Arc::new(Claims::default());
+        let guard = first(&claims, 1);
+        let waiter = behind(&claims, 1);
+        guard.tell(Shared::Unknown { intent: 7 });
+        assert!(matches!(waiter.hear().await, Shared::Unknown { intent: 7 }));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_first_leaves_the_key_to_exactly_one() {
+        let claims = Arc::new(Claims::default());
+        let guard = first(&claims, 1);
+        let waiters = [behind(&claims, 1), behind(&claims, 1)];
+        drop(guard);
+        for waiter in waiters {
+            assert!(matches!(waiter.hear().await, Shared::Unsent));
+        }
+        let _next = first(&claims, 1);
+        let _behind = behind(&claims, 1);
+    }
+
+    #[test]
+    fn the_seventeenth_duplicate_is_turned_away_and_a_place_comes_back() {
+        let claims = Arc::new(Claims::default());
+        let _guard = first(&claims, 1);
+        let mut waiters: Vec<_> = (0..16).map(|_| behind(&claims, 1)).collect();
+        assert!(matches!(claims.enter(digest(1), digest(0)), Entered::Crowded));
+        waiters.pop();
+        let _again = behind(&claims, 1);
+    }
+
+    #[test]
+    fn another_body_under_the_same_key_is_a_conflict() {
+        let claims = Arc::new(Claims::default());
+        let _guard = first(&claims, 1);
+        assert!(matches!(claims.enter(digest(1), digest(9)), Entered::Conflict));
+    }
+}

@@ -1,0 +1,113 @@
+//! Intents that an older boot left open: nobody can know whether they were sent.
+
+use crate::model::outcome::{Outcome, Reason};
+use crate::model::record::{Event, Settlement, Started};
+use crate::store::error::{StoreError, WriteError};
+use crate::store::tasks::{self, OpenIntent};
+use crate::store::{Change, Rows, Store, Tables, Write};
+
+use super::settlement::Settle;
+
+/// Settles up to a batch of them as unknown. Running it again after a crash goes on where it stopped.
+struct Recover {
+    boot: u64,
+    upstream: &'static str,
+}
+
+impl Write for Recover {
+    type Plan = Vec<(u64, OpenIntent)>;
+    type Done = usize;
+    type Refusal = std::convert::Infallible;
+
+    fn plan(&mut self, rows: &mut impl Rows) -> Result<Self::Plan, WriteError<Self::Refusal>> {
+        // Sequence numbers rise with boots, so those of older boots come first.
+        let mut left = tasks::open_intents(rows, 0, BATCH)?;
+        left.retain(|(_, open)| open.boot < self.boot);
+        Ok(left)
+    }
+
+    fn apply(&mut self, left: Self::Plan, tables: &mut Tables<'_>) -> Result<usize, StoreError> {
+        let number = left.len();
+        for (seq, open) in left {
+            let settlement = Settlement {
+                intent: seq,
+                outcome: Outcome::Unknown,
+                reason: Reason::Interrupted,
+                account: open.account,
+                status: None,
+                code: None,
+                task_id: None,
+                upstream_request: None,
+                attempts: 0,
+                reply_bytes: 0,
+                duration_micros: 0,
+            };
+            Change::apply(
+                &mut Settle {
+                    upstream: self.upstream,
+                    settlement,
+                    reply: None,
+                    relaxed: false,
+                },
+                tables,
+            )?;
+        }
+        Ok(number)
+    }
+}
+
+/// Records that this boot began.
+struct Start {
+    boot: u64,
+    unknown: u64,
+}
+
+impl Change for Start {
+    type Done = ();
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        tables.append(Event::Started(Started {
+            boot: self.boot,
+            version,
+            unknown: self.unknown,
+        }))?;
+        Ok(())
+    }
+}
+
+/// Settles every intent of an older boot as unknown, then records the start. Returns how many there were.
+///
+/// # Errors
+/// [`StoreError`] when the store fails; nothing may then be admitted.
+pub async fn recover(store: &Store, upstream: &'static str) -> Result<u64, StoreError> {
+    let mut unknown = 0;
+    loop {
+        let settled = store
+            .write(Recover {
+                boot: store.boot(),
+                upstream,
+            })
+            .await
+            .map_err(StoreError::from)?;
+        if settled == 0 {
+            break;
+        }
+        unknown += settled as u64;
+    }
+    if unknown > 0 {
+        tracing::warn!(
+            unknown,
+            "calls were in flight when the last process ended: their outcome is unknown"
+        );
+    }
+    store
+        .change(Start {
+            boot: store.boot(),
+            unknown,
+        })
+        .await?;
+    Ok(unknown)
+}
+
+const BATCH: usize = 256;
