@@ -4,6 +4,7 @@ pub mod config;
 pub mod crypto;
 pub mod model;
 pub mod record;
+pub mod sandbox;
 pub mod server;
 pub mod store;
 pub mod telemetry;
