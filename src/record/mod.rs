@@ -1,8 +1,502 @@
-//! x
-pub mod claim;
+//! The record: what is written before a paid call is sent, and after.
+//!
+//! [`Recorder::claim`] answers repeats of an idempotency key, [`Recorder::open`] commits the intent and gives a
+//! [`Pending`], and [`Pending::settle`] commits what came of it. A pending record that is dropped settles itself, by
+//! whether a byte had left.
+
+mod claim;
 pub mod error;
-pub mod intent;
-pub mod observation;
+mod intent;
+mod observation;
 pub mod recovery;
 pub mod refusals;
-pub mod settlement;
+mod resolution;
+mod settlement;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+pub use self::intent::RunningSlot;
+pub use self::resolution::{Resolve, ResolveError, Verdict};
+pub use self::settlement::UNKNOWN_HOLDS;
+
+use self::claim::{Claims, Entered, Guard, Shared};
+use self::error::{RecordError, Shortage};
+use self::intent::{Keyed, Open, Refused};
+use self::observation::{Lapse, Observe};
+use self::settlement::Settle;
+use crate::crypto::digest::Digest;
+use crate::crypto::entropy::Entropy;
+use crate::crypto::seal::Place;
+use crate::model::call::Call;
+use crate::model::clock::{Clock, Timestamp};
+use crate::model::id::AccountId;
+use crate::model::outcome::{Outcome, Reason};
+use crate::model::record::{Intent, Refusal, Reservation, Settlement};
+use crate::model::reply::{KeptReply, Reply};
+use crate::model::task::{SubmitRef, TaskState};
+use crate::store::error::{StoreError, WriteError};
+use crate::store::idempotency::{self, Fate, KeyUse};
+use crate::store::{Receipt, Store};
+use crate::telemetry::metrics::{self, KeyPresented};
+
+/// Keeps the record of every paid call.
+pub struct Recorder {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    claims: Arc<Claims>,
+    tally: refusals::Tally,
+    ttl: Duration,
+    upstream: &'static str,
+    short_of_room: AtomicBool,
+}
+
+/// What a claim gives.
+#[derive(Debug)]
+pub enum Claim {
+    /// The call has no idempotency key, or is the first with it.
+    First(Option<Claimed>),
+    /// An earlier call with the key had this reply.
+    Repeat {
+        /// The reply, as it was given then.
+        reply: Arc<Reply>,
+        /// The intent it belongs to.
+        intent: u64,
+    },
+}
+
+/// The hold on an idempotency key. Dropped before anything was sent, it leaves the key to one of those that wait.
+#[derive(Debug)]
+pub struct Claimed {
+    guard: Guard,
+    fingerprint: Digest,
+}
+
+/// What a call's slots do when it is settled. They are given back by a drop; this is what goes beyond.
+pub trait Seat: Send + 'static {
+    /// The intent is recorded.
+    fn opened(&mut self, intent: u64);
+
+    /// The call is settled; `task_id` is what it created.
+    fn settled(self, intent: u64, outcome: Outcome, task_id: Option<&str>);
+}
+
+/// Whether bytes of a call have left.
+pub trait Sent: Send + 'static {
+    /// Whether a byte may have left.
+    fn is_sent(&self) -> bool;
+}
+
+/// A recorded intent without a settlement.
+pub struct Pending<S: Seat> {
+    recorder: Arc<Recorder>,
+    intent: u64,
+    account: AccountId,
+    opened_at: Instant,
+    claimed: Option<Claimed>,
+    seat: Option<S>,
+    sent: Option<Box<dyn Sent>>,
+    attempts: u32,
+}
+
+/// What came of a call, as its relay tells it.
+#[derive(Debug)]
+pub struct Ending<'a> {
+    /// Its fate.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// The whole reply, if one came.
+    pub reply: Option<&'a Arc<Reply>>,
+    /// The provider's own code.
+    pub code: Option<i64>,
+    /// The task it created.
+    pub task_id: Option<String>,
+    /// The provider's name for the request.
+    pub upstream_request: Option<String>,
+}
+
+/// Whether a settlement is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is, or will be with the next commit.
+    Yes,
+    /// Its commit failed: the process is about to end.
+    Failed,
+}
+
+impl Recorder {
+    /// A recorder for calls to `upstream`, whose idempotency keys are used for `ttl`.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        ttl: Duration,
+        upstream: &'static str,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            entropy,
+            claims: Arc::default(),
+            tally: refusals::Tally::default(),
+            ttl,
+            upstream,
+            short_of_room: AtomicBool::new(false),
+        }
+    }
+
+    /// Says whether the disk has room for new intents. While it has none, [`Recorder::open`] refuses.
+    pub fn set_room(&self, has_room: bool) {
+        self.short_of_room.store(!has_room, Ordering::Relaxed);
+    }
+
+    /// Counts a refusal for the record of this minute.
+    pub fn refuse(&self, reason: Refusal) {
+        self.tally.add(reason, self.clock.wall());
+    }
+
+    /// Writes the refusals that were counted since the last time.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub async fn flush_refusals(&self) -> Result<(), StoreError> {
+        self.tally.flush(&self.store).await
+    }
+
+    /// Claims a call's idempotency key, or finds what an earlier call with it learned. Waits for one in flight, at most
+    /// until `deadline`.
+    ///
+    /// # Errors
+    /// [`RecordError`], by what is known of the key.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the wait; no key stays claimed.
+    pub async fn claim(&self, call: &Call, deadline: Instant) -> Result<Claim, RecordError> {
+        let Some(presented) = &call.idempotency else { return Ok(Claim::First(None)) };
+        let digest = &self.store.keyring().digest;
+        let key = digest.of("idempotency key", &[&call.caller.owner.bits().to_be_bytes(), presented.as_bytes()]);
+        let fingerprint = digest.of("idempotent request", &[call.operation.label().as_bytes(), &call.body]);
+        loop {
+            match self.claims.enter(key, fingerprint) {
+                Entered::First(guard) => return self.look_up(guard, fingerprint).await,
+                Entered::Conflict => {
+                    metrics::idempotency(KeyPresented::Conflict);
+                    return Err(RecordError::Conflict);
+                }
+                Entered::Crowded => return Err(RecordError::InFlight),
+                Entered::Behind(waiter) => {
+                    let shared = timeout_at(deadline, waiter.hear()).await.map_err(|_| RecordError::InFlight)?;
+                    match shared {
+                        Shared::Unsent => {}
+                        Shared::Reply { reply, intent } => {
+                            metrics::idempotency(KeyPresented::Joined);
+                            return Ok(Claim::Repeat { reply, intent });
+                        }
+                        Shared::Unknown { intent } => {
+                            metrics::idempotency(KeyPresented::Unknown);
+                            return Err(RecordError::OutcomeUnknown { intent });
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the store knows of a key that nobody in this process holds.
+    async fn look_up(&self, guard: Guard, fingerprint: Digest) -> Result<Claim, RecordError> {
+        let (key, now) = (*guard.key(), self.clock.wall());
+        let (usage, sealed) = self
+            .store
+            .read_aside(move |rows| {
+                let usage = idempotency::get(rows, &key)?.filter(|usage| usage.expires_at > now);
+                let sealed = match &usage {
+                    Some(KeyUse { fate: Fate::Kept(_), intent, .. }) => idempotency::reply(rows, *intent)?,
+                    _ => None,
+                };
+                Ok((usage, sealed))
+            })
+            .await
+            .map_err(RecordError::Unavailable)?;
+        let Some(usage) = usage else {
+            metrics::idempotency(KeyPresented::First);
+            return Ok(Claim::First(Some(Claimed { guard, fingerprint })));
+        };
+        if usage.fingerprint != fingerprint {
+            metrics::idempotency(KeyPresented::Conflict);
+            return Err(RecordError::Conflict);
+        }
+        let intent = usage.intent;
+        match (usage.fate, sealed) {
+            (Fate::Kept(_), Some(sealed)) => {
+                metrics::idempotency(KeyPresented::Replayed);
+                let reply = Arc::new(self.unseal(intent, &sealed).map_err(RecordError::Unavailable)?);
+                Ok(Claim::Repeat { reply, intent })
+            }
+            (Fate::Kept(_) | Fate::NotKept(_), _) => Err(RecordError::ReplayUnavailable { intent }),
+            (Fate::Open | Fate::Unknown, _) => {
+                metrics::idempotency(KeyPresented::Unknown);
+                Err(RecordError::OutcomeUnknown { intent })
+            }
+        }
+    }
+
+    /// Commits the intent of a call, with everything that belongs to it. Nothing may be sent before it returns.
+    ///
+    /// # Errors
+    /// [`RecordError`]; nothing may then be sent at all. An intent that is committed later all the same is settled as
+    /// not sent by the writer.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, it leaves no open intent.
+    pub async fn open<S: Seat>(
+        self: &Arc<Self>,
+        call: &Call,
+        account: AccountId,
+        slot: RunningSlot,
+        claimed: Option<Claimed>,
+        mut seat: S,
+    ) -> Result<Pending<S>, RecordError> {
+        if self.short_of_room.load(Ordering::Relaxed) {
+            return Err(RecordError::Full(Shortage::Disk));
+        }
+        let now = self.clock.wall();
+        let keyed = claimed.as_ref().map(|claimed| Keyed {
+            key: *claimed.guard.key(),
+            fingerprint: claimed.fingerprint,
+            expires_at: now.plus(self.ttl),
+        });
+        let open = Open {
+            boot: self.store.boot(),
+            upstream: self.upstream,
+            intent: Box::new(self.intent(call, account, keyed.as_ref().map(|keyed| keyed.key))),
+            keyed,
+            slot,
+            now,
+        };
+        let opened_at = self.clock.monotonic();
+        let intent = match timeout(PATIENCE, self.store.write(open)).await {
+            Ok(Ok(intent)) => intent,
+            Ok(Err(WriteError::Refused(Refused::KeyInUse { intent }))) => {
+                return Err(RecordError::OutcomeUnknown { intent });
+            }
+            Ok(Err(WriteError::Refused(Refused::RepliesFull))) => return Err(RecordError::Full(Shortage::Replies)),
+            Ok(Err(WriteError::Store(error))) => return Err(RecordError::Unavailable(error)),
+            Err(_) => return Err(RecordError::TooSlow),
+        };
+        seat.opened(intent);
+        Ok(Pending {
+            recorder: Arc::clone(self),
+            intent,
+            account,
+            opened_at,
+            claimed,
+            seat: Some(seat),
+            sent: None,
+            attempts: 0,
+        })
+    }
+
+    fn intent(&self, call: &Call, account: AccountId, idempotency: Option<Digest>) -> Intent {
+        Intent {
+            request: call.request,
+            client_request: call.client_request.clone(),
+            key: call.caller.key(),
+            owner: call.caller.owner,
+            operation: call.operation,
+            account,
+            model: call.model.clone(),
+            body_digest: *self.store.keyring().digest.of("body", &[&call.body]).as_bytes(),
+            body_bytes: call.body.len() as u64,
+            idempotency: idempotency.map(|key| *key.as_bytes()),
+            headers: call.headers.clone(),
+            peer: call.peer.map(|peer| peer.to_string()),
+            reservation: Reservation::Empty,
+        }
+    }
+
+    /// Records that a task was seen in a state, if that is news, and frees its running slot if it has finished.
+    pub fn observe(&self, at: SubmitRef, account: AccountId, task_id: &str, state: TaskState, code: Option<i64>) {
+        let observe = Observe { at, account, task_id: task_id.to_owned(), state, code };
+        drop(self.store.follow_up(observe));
+    }
+
+    /// Frees the running slot of a submit whose outcome stayed unknown for [`UNKNOWN_HOLDS`].
+    pub fn lapse(&self, account: AccountId, intent: u64) {
+        drop(self.store.follow_up(Lapse { account, intent }));
+    }
+
+    /// Decides the fate of an unknown outcome, as a person says.
+    ///
+    /// # Errors
+    /// [`ResolveError`].
+    pub async fn resolve(&self, resolve: Resolve) -> Result<(), ResolveError> {
+        self.store.write(resolution::Apply::new(resolve, self)).await.map_err(|error| match error {
+            WriteError::Refused(refusal) => refusal,
+            WriteError::Store(error) => ResolveError::Store(error),
+        })
+    }
+
+    fn seal(&self, intent: u64, reply: &Reply) -> Option<Vec<u8>> {
+        let kept = postcard::to_stdvec(&KeptReply::from(reply)).ok()?;
+        self.store.keyring().seal.seal(&self.reply_place(&intent.to_be_bytes()), &kept, self.entropy.as_ref()).ok()
+    }
+
+    fn unseal(&self, intent: u64, sealed: &[u8]) -> Result<Reply, StoreError> {
+        let damaged = |error: &dyn std::fmt::Display| StoreError::Seal(error.to_string());
+        let place = intent.to_be_bytes();
+        let kept = self.store.keyring().seal.open(&self.reply_place(&place), sealed).map_err(|e| damaged(&e))?;
+        let kept: KeptReply = postcard::from_bytes(&kept).map_err(|e| damaged(&e))?;
+        Reply::try_from(kept).map_err(|e| damaged(&e))
+    }
+
+    fn reply_place<'a>(&self, record: &'a [u8]) -> Place<'a> {
+        Place { store: self.store.id(), table: idempotency::REPLIES, record, field: "reply", version: 1, context: &[] }
+    }
+
+    /// The store it writes to.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The wall clock it records by.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.wall()
+    }
+}
+
+impl<S: Seat> Pending<S> {
+    /// The sequence number of its intent.
+    #[must_use]
+    pub const fn intent(&self) -> u64 {
+        self.intent
+    }
+
+    /// An attempt begins: from now on, `sent` says what a drop settles.
+    pub fn attempting(&mut self, sent: impl Sent) {
+        self.attempts += 1;
+        self.sent = Some(Box::new(sent));
+    }
+
+    /// The attempt ended without a byte sent, or was refused outright: a drop now settles as not sent.
+    pub fn back_at_the_start(&mut self) {
+        self.sent = None;
+    }
+
+    /// The slots it holds.
+    pub fn seat_mut(&mut self) -> Option<&mut S> {
+        self.seat.as_mut()
+    }
+
+    /// How many attempts were begun.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Commits what came of the call, tells those that wait for its key, and gives its slots back.
+    ///
+    /// `wait` says whether it returns before the commit.
+    ///
+    /// # Cancel safety
+    /// The settlement is handed over at once; dropping the future only gives up waiting for it.
+    pub async fn settle(mut self, ending: Ending<'_>, wait: Wait) -> Recorded {
+        let receipt = self.hand_over(&ending, wait);
+        let recorded = match (receipt, wait) {
+            (Some(receipt), Wait::ForCommit) => match receipt.await {
+                Ok(()) => Recorded::Yes,
+                Err(error) => {
+                    let task_id = ending.task_id.as_deref().unwrap_or_default();
+                    tracing::error!(error = %error, intent = self.intent, task_id, "a settlement was not recorded");
+                    Recorded::Failed
+                }
+            },
+            _ => Recorded::Yes,
+        };
+        self.tell(&ending);
+        recorded
+    }
+
+    fn hand_over(&mut self, ending: &Ending<'_>, wait: Wait) -> Option<Receipt<Settle>> {
+        let seat = self.seat.take()?;
+        let keyed = self.claimed.is_some() && ending.outcome.is_replayed();
+        let most = if ending.task_id.is_some() { MOST_SUBMIT_REPLY } else { MOST_CALL_REPLY };
+        let kept = ending.reply.filter(|reply| keyed && reply.body.len() <= most);
+        let sealed = kept.and_then(|reply| self.recorder.seal(self.intent, reply));
+        let settlement = Settlement {
+            intent: self.intent,
+            outcome: ending.outcome,
+            reason: ending.reason,
+            account: self.account,
+            status: ending.reply.map(|reply| reply.status.as_u16()),
+            code: ending.code,
+            task_id: ending.task_id.clone(),
+            upstream_request: ending.upstream_request.clone(),
+            attempts: self.attempts,
+            reply_bytes: ending.reply.map_or(0, |reply| reply.body.len() as u64),
+            duration_micros: u64::try_from((self.recorder.clock.monotonic() - self.opened_at).as_micros())
+                .unwrap_or(u64::MAX),
+        };
+        let relaxed = wait == Wait::Not;
+        let settle = Settle { upstream: self.recorder.upstream, settlement, reply: sealed, relaxed };
+        let receipt = self.recorder.store.follow_up(settle);
+        seat.settled(self.intent, ending.outcome, ending.task_id.as_deref());
+        Some(receipt)
+    }
+
+    fn tell(&mut self, ending: &Ending<'_>) {
+        let Some(claimed) = self.claimed.take() else { return };
+        let intent = self.intent;
+        claimed.guard.tell(match (ending.outcome, ending.reply) {
+            (Outcome::Succeeded | Outcome::Rejected | Outcome::Refused, Some(reply)) => {
+                Shared::Reply { reply: Arc::clone(reply), intent }
+            }
+            (Outcome::NotSent | Outcome::Refused, _) => Shared::Unsent,
+            _ => Shared::Unknown { intent },
+        });
+    }
+}
+
+/// Whether a settlement is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Until it is on the disk: submits and keyed calls, whose repeat must be a replay.
+    ForCommit,
+    /// It rides with the next commit.
+    Not,
+}
+
+impl<S: Seat> Drop for Pending<S> {
+    fn drop(&mut self) {
+        if self.seat.is_none() {
+            return;
+        }
+        let sent = self.sent.as_ref().is_some_and(|sent| sent.is_sent());
+        let ending = Ending {
+            outcome: if sent { Outcome::Unknown } else { Outcome::NotSent },
+            reason: if std::thread::panicking() { Reason::Interrupted } else { Reason::HungUp },
+            reply: None,
+            code: None,
+            task_id: None,
+            upstream_request: None,
+        };
+        drop(self.hand_over(&ending, Wait::Not));
+        self.tell(&ending);
+    }
+}
+
+/// How long an intent may take to be recorded before its call is refused.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The largest kept reply to a submit.
+const MOST_SUBMIT_REPLY: usize = 64 * 1024;
+
+/// The largest kept reply to a call.
+const MOST_CALL_REPLY: usize = 256 * 1024;

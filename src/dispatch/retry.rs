@@ -1,0 +1,175 @@
+//! Whether another attempt is worth making, and when.
+
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use tokio::time::Instant;
+
+use super::Attempt;
+use crate::model::clock::Timestamp;
+use crate::model::operation::Class;
+use crate::telemetry::metrics::RetryReason;
+use crate::upstream::Again;
+use crate::upstream::error::Phase;
+
+/// What follows an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It was the last.
+    Stop,
+    /// Another is made after this long.
+    After(Duration, RetryReason),
+}
+
+/// What is known when an attempt ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation {
+    /// The class of its operation.
+    pub class: Class,
+    /// Attempts that were made.
+    pub made: u32,
+    /// Until when a further one must have begun.
+    pub latest: Instant,
+    /// The monotonic moment.
+    pub now: Instant,
+    /// The wall clock, for a `Retry-After` that names a date.
+    pub wall: Timestamp,
+    /// A random number from 0 to 1, for jitter.
+    pub jitter: f64,
+}
+
+/// Decides. A paid call is repeated only if no connection took it or the upstream refused it outright; what is free is
+/// also repeated after a failure.
+#[must_use]
+pub fn next(attempt: &Attempt, situation: &Situation) -> Next {
+    if situation.made >= MOST_ATTEMPTS {
+        return Next::Stop;
+    }
+    let free = situation.class == Class::Query;
+    let reason = match &attempt.result {
+        Err(error) if error.phase == Phase::Connect => RetryReason::Connect,
+        Err(_) if free => RetryReason::Failed,
+        Err(_) => return Next::Stop,
+        Ok((_, verdict)) => match verdict.again {
+            Again::Refused => RetryReason::Limited,
+            Again::Failed if free => RetryReason::Failed,
+            Again::Failed | Again::No => return Next::Stop,
+        },
+    };
+    let wait = asked(attempt, situation.wall).unwrap_or_else(|| backoff(situation.made, situation.jitter));
+    if situation.now + wait >= situation.latest {
+        return Next::Stop;
+    }
+    Next::After(wait, reason)
+}
+
+/// What the upstream asked for with `Retry-After`, in seconds or as a date, capped.
+fn asked(attempt: &Attempt, wall: Timestamp) -> Option<Duration> {
+    let (reply, _) = attempt.result.as_ref().ok()?;
+    let text = reply.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => http_date(text)?.since(wall),
+    };
+    Some(wait.min(LONGEST_ASKED))
+}
+
+/// An HTTP date of the usual form, e.g. `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+fn http_date(text: &str) -> Option<Timestamp> {
+    let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Timestamp::from_micros(moment.as_microsecond()))
+}
+
+/// Doubles from 200 ms to 2 s, between half and the whole of it.
+fn backoff(made: u32, jitter: f64) -> Duration {
+    let whole = FIRST_BACKOFF.saturating_mul(1 << made.saturating_sub(1).min(8)).min(LONGEST_BACKOFF);
+    whole.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+const MOST_ATTEMPTS: u32 = 3;
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue, StatusCode};
+
+    use super::*;
+    use crate::model::operation::Operation;
+    use crate::model::reply::Reply;
+    use crate::upstream::error::{Fault, UpstreamError};
+    use crate::upstream::volcengine;
+
+    fn replied(operation: Operation, status: u16, code: i64, retry_after: Option<&'static str>) -> Attempt {
+        let mut headers = HeaderMap::new();
+        if let Some(text) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+        }
+        let body = Bytes::from(format!(r#"{{"code":{code}}}"#));
+        let status = StatusCode::from_u16(status).unwrap();
+        let verdict = volcengine::read(operation, status, &headers, &body);
+        Attempt { result: Ok((Reply { status, headers, body }, verdict)), took: Duration::ZERO }
+    }
+
+    fn failed(phase: Phase) -> Attempt {
+        Attempt { result: Err(UpstreamError { phase, fault: Fault::Timeout }), took: Duration::ZERO }
+    }
+
+    fn after(class: Class, attempt: &Attempt) -> Next {
+        let now = Instant::now();
+        let wall = "2026-02-24T10:00:00Z".parse().unwrap();
+        let latest = now + Duration::from_secs(100);
+        next(attempt, &Situation { class, made: 1, latest, now, wall, jitter: 1.0 })
+    }
+
+    const SUBMIT: Operation = Operation::Sync2AsyncSubmitTask;
+    const QUERY: Operation = Operation::Sync2AsyncGetResult;
+
+    #[test]
+    fn a_submit_is_repeated_only_if_unsent_or_refused_outright() {
+        assert!(matches!(after(Class::Submit, &failed(Phase::Connect)), Next::After(_, RetryReason::Connect)));
+        let refused = replied(SUBMIT, 429, 50_430, None);
+        assert!(matches!(after(Class::Submit, &refused), Next::After(_, RetryReason::Limited)));
+        for attempt in [
+            failed(Phase::Head),
+            failed(Phase::Body),
+            replied(SUBMIT, 500, 50_500, None),
+            replied(SUBMIT, 502, 0, None),
+            replied(SUBMIT, 400, 50_411, None),
+            replied(SUBMIT, 401, 0, None),
+        ] {
+            assert_eq!(after(Class::Submit, &attempt), Next::Stop, "{attempt:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_repeated_after_a_failure_too() {
+        assert!(matches!(after(Class::Query, &failed(Phase::Body)), Next::After(_, RetryReason::Failed)));
+        let failure = replied(QUERY, 500, 50_500, None);
+        assert!(matches!(after(Class::Query, &failure), Next::After(_, RetryReason::Failed)));
+        assert_eq!(after(Class::Query, &replied(QUERY, 400, 50_511, None)), Next::Stop);
+    }
+
+    #[test]
+    fn the_wait_is_what_the_upstream_asks_capped_at_a_minute() {
+        for (text, seconds) in [("7", 7), ("1000000000", 60), ("Tue, 24 Feb 2026 10:00:09 GMT", 9)] {
+            let refused = replied(SUBMIT, 429, 50_430, Some(text));
+            let expected = Next::After(Duration::from_secs(seconds), RetryReason::Limited);
+            assert_eq!(after(Class::Submit, &refused), expected, "{text}");
+        }
+        let nonsense = replied(SUBMIT, 429, 50_430, Some("soon"));
+        assert_eq!(after(Class::Submit, &nonsense), Next::After(FIRST_BACKOFF, RetryReason::Limited));
+    }
+
+    #[test]
+    fn nothing_is_repeated_after_the_third_attempt_or_past_the_deadline() {
+        let now = Instant::now();
+        let wall = Timestamp::EPOCH;
+        let attempt = failed(Phase::Connect);
+        let third = Situation { class: Class::Submit, made: 3, latest: now + LONGEST_ASKED, now, wall, jitter: 0.0 };
+        assert_eq!(next(&attempt, &third), Next::Stop);
+        assert_eq!(next(&attempt, &Situation { made: 1, latest: now, ..third }), Next::Stop);
+    }
+}
