@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::iter;
 use std::mem;
 use std::time::Duration;
 
@@ -185,6 +186,17 @@ impl<K: Copy + Eq + Hash, B> Line<K, B> {
             self.settle(member);
         }
         self.places.remove(ticket.0).state
+    }
+
+    /// Changes the capacity and hands out what became free: the bells to ring. Nobody loses a slot or a place.
+    pub(super) fn resize(&mut self, capacity: Capacity, now: Instant) -> Vec<B> {
+        self.forecast.elapse(self.in_use, now);
+        self.capacity = capacity;
+        let members: Vec<usize> = self.members.iter().map(|(at, _)| at).collect();
+        for at in members {
+            self.settle(at);
+        }
+        iter::from_fn(|| self.hand_over()).collect()
     }
 
     /// Ends the waiting of all who wait, oldest first: the bells to ring.

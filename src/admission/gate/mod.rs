@@ -3,7 +3,8 @@
 //! - First in, first out within a key; round-robin between keys; the interactive lane before the background lane.
 //! - A slot that is given back goes straight to the next waiter: it is never free for a newcomer to snatch, and it belongs to
 //!   that waiter from that moment. If the waiter is gone by the time it would notice, its drop passes the slot on.
-//! - Every operation takes constant time under one short lock, however long the line; only `close` touches every waiter.
+//! - Every operation takes constant time under one short lock, however long the line; only
+//!   `close` and `resize` touch everybody.
 //!
 //! jimeng-relay's queue woke a waiter and let it compete for the slot, so a third caller could steal it, and a cancelled
 //! waiter could lose it for good. Here the hand-over and the check of who was handed what happen under the same lock.
@@ -178,6 +179,16 @@ impl<K: Key> Gate<K> {
         let now = Instant::now();
         let bell = self.enter().line.release(key, now);
         ring(bell);
+    }
+
+    /// Changes the capacity. Nobody loses a slot or a place in line; what became free is handed to the next waiters, and what
+    /// is in use beyond the new capacity is worked off first.
+    pub fn resize(&self, capacity: Capacity) {
+        let now = Instant::now();
+        let bells = self.enter().line.resize(capacity, now);
+        for bell in bells {
+            ring(Some(bell));
+        }
     }
 
     /// Closes for good: all waiters and all later callers get [`Refused::Closed`]. Slots in use live on.

@@ -251,6 +251,42 @@ async fn releasing_for_a_key_that_holds_nothing_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gate_made_wider_hands_out_its_new_slots_in_turn() {
+    let gate = gate_with_limit(1, 8, 1);
+    let _slot = gate.try_admit(A).unwrap();
+    let mut callers = [A, A, B, C].map(|key| queue_up(&gate, key, Interactive));
+    gate.resize(Capacity {
+        slots: NonZeroUsize::new(3).unwrap(),
+        queue: 8,
+        per_key: NonZeroUsize::new(2),
+    });
+    assert_eq!(callers.each_ref().map(Caller::was_woken), [false, false, true, true]);
+    gate.resize(Capacity {
+        slots: NonZeroUsize::new(8).unwrap(),
+        queue: 8,
+        per_key: NonZeroUsize::new(2),
+    });
+    let _second = admitted(&mut callers[0]);
+    assert!(!callers[1].was_woken());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_made_narrower_takes_nothing_away() {
+    let gate = gate(2, 8);
+    let (first, second) = (gate.try_admit(A).unwrap(), gate.try_admit(B).unwrap());
+    let mut waiter = queue_up(&gate, C, Interactive);
+    gate.resize(Capacity {
+        slots: NonZeroUsize::MIN,
+        queue: 0,
+        per_key: None,
+    });
+    drop(first);
+    assert!(!waiter.was_woken());
+    drop(second);
+    drop(admitted(&mut waiter));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_closed_gate_refuses_waiters_and_newcomers_and_slots_live_on() {
     let gate = gate(1, 8);
     let slot = gate.try_admit(A).unwrap();
