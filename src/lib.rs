@@ -1,9 +1,12 @@
 //! Tollgate: a relay for paid AI APIs in one binary, over one redb file.
 
+pub mod admission;
 pub mod config;
 pub mod crypto;
+pub mod dispatch;
 pub mod model;
 pub mod record;
+pub mod relay;
 pub mod sandbox;
 pub mod server;
 pub mod store;

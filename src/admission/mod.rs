@@ -11,7 +11,7 @@ pub mod running;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -260,7 +260,7 @@ impl Admission {
         }
     }
 
-    /// The gate of an owner, made when it is first needed, and anew when its limits have changed.
+    /// The gate of an owner, made when it is first needed, and resized when its limits have changed.
     fn owner_gate(&self, caller: &Caller, class: Class) -> Result<Gate<OwnerId>, Rejected> {
         let capacity = self.owner_capacity(caller, class);
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -270,7 +270,8 @@ impl Admission {
         let (present, gate) =
             owners.gates.entry((caller.owner, class)).or_insert_with(|| (capacity, Gate::new(capacity)));
         if *present != capacity {
-            (*present, *gate) = (capacity, Gate::new(capacity));
+            *present = capacity;
+            gate.resize(capacity);
         }
         Ok(gate.clone())
     }

@@ -126,6 +126,41 @@ impl Clock for SystemClock {
     }
 }
 
+/// The wall clock held against the monotonic one, for what must not happen too early.
+///
+/// A wall clock that jumps a day ahead would expire idempotency keys whose call may still be repeated; one that jumps
+/// back would give new keys an end that has already passed. So expiry is judged by the earlier of both clocks and set by
+/// the later. The baseline is the moment it was made, at the start of the process.
+pub struct GuardedClock {
+    clock: std::sync::Arc<dyn Clock>,
+    wall: Timestamp,
+    monotonic: Instant,
+}
+
+impl GuardedClock {
+    /// Begins now.
+    #[must_use]
+    pub fn new(clock: std::sync::Arc<dyn Clock>) -> Self {
+        Self { wall: clock.wall(), monotonic: clock.monotonic(), clock }
+    }
+
+    /// The moment that has come for certain: what ends before it has ended.
+    #[must_use]
+    pub fn earliest(&self) -> Timestamp {
+        self.clock.wall().min(self.steady())
+    }
+
+    /// The moment that may have come: what shall last a while is counted from it.
+    #[must_use]
+    pub fn latest(&self) -> Timestamp {
+        self.clock.wall().max(self.steady())
+    }
+
+    fn steady(&self) -> Timestamp {
+        self.wall.plus(self.clock.monotonic().saturating_duration_since(self.monotonic))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +171,27 @@ mod tests {
         assert_eq!(moment.to_string(), "2026-02-24T10:00:00.25Z");
         assert_eq!(moment.as_seconds(), 1_771_927_200);
         assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    struct Jumping(std::sync::atomic::AtomicI64);
+
+    impl Clock for Jumping {
+        fn wall(&self) -> Timestamp {
+            Timestamp::from_seconds(self.0.load(std::sync::atomic::Ordering::Relaxed))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wall_clock_that_jumps_makes_nothing_end_early() {
+        let clock = std::sync::Arc::new(Jumping(1_000_000.into()));
+        let guarded = GuardedClock::new(clock.clone());
+        let day = 25 * 3600;
+        clock.0.fetch_add(day, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(guarded.earliest(), Timestamp::from_seconds(1_000_000));
+        assert_eq!(guarded.latest(), Timestamp::from_seconds(1_000_000 + day));
+        clock.0.fetch_sub(2 * day, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(guarded.earliest(), Timestamp::from_seconds(1_000_000 - day));
+        assert_eq!(guarded.latest(), Timestamp::from_seconds(1_000_000));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod id;
 pub mod key;
 pub mod lane;
 pub mod operation;
+pub mod origin;
 pub mod outcome;
 pub mod query;
 pub mod record;

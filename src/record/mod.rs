@@ -32,7 +32,7 @@ use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::seal::Place;
 use crate::model::call::Call;
-use crate::model::clock::{Clock, Timestamp};
+use crate::model::clock::{Clock, GuardedClock};
 use crate::model::id::AccountId;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::record::{Intent, Refusal, Reservation, Settlement};
@@ -47,6 +47,7 @@ use crate::telemetry::metrics::{self, KeyPresented};
 pub struct Recorder {
     store: Store,
     clock: Arc<dyn Clock>,
+    expiry: Arc<GuardedClock>,
     entropy: Arc<dyn Entropy>,
     claims: Arc<Claims>,
     tally: refusals::Tally,
@@ -86,7 +87,7 @@ pub trait Seat: Send + 'static {
 }
 
 /// Whether bytes of a call have left.
-pub trait Sent: Send + 'static {
+pub trait Sent: Send + Sync + 'static {
     /// Whether a byte may have left.
     fn is_sent(&self) -> bool;
 }
@@ -135,6 +136,7 @@ impl Recorder {
     pub fn new(
         store: Store,
         clock: Arc<dyn Clock>,
+        expiry: Arc<GuardedClock>,
         entropy: Arc<dyn Entropy>,
         ttl: Duration,
         upstream: &'static str,
@@ -142,6 +144,7 @@ impl Recorder {
         Self {
             store,
             clock,
+            expiry,
             entropy,
             claims: Arc::default(),
             tally: refusals::Tally::default(),
@@ -154,6 +157,12 @@ impl Recorder {
     /// Says whether the disk has room for new intents. While it has none, [`Recorder::open`] refuses.
     pub fn set_room(&self, has_room: bool) {
         self.short_of_room.store(!has_room, Ordering::Relaxed);
+    }
+
+    /// Whether the disk has room for new intents.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !self.short_of_room.load(Ordering::Relaxed)
     }
 
     /// Counts a refusal for the record of this minute.
@@ -210,7 +219,7 @@ impl Recorder {
 
     /// What the store knows of a key that nobody in this process holds.
     async fn look_up(&self, guard: Guard, fingerprint: Digest) -> Result<Claim, RecordError> {
-        let (key, now) = (*guard.key(), self.clock.wall());
+        let (key, now) = (*guard.key(), self.expiry.earliest());
         let (usage, sealed) = self
             .store
             .read_aside(move |rows| {
@@ -265,11 +274,10 @@ impl Recorder {
         if self.short_of_room.load(Ordering::Relaxed) {
             return Err(RecordError::Full(Shortage::Disk));
         }
-        let now = self.clock.wall();
         let keyed = claimed.as_ref().map(|claimed| Keyed {
             key: *claimed.guard.key(),
             fingerprint: claimed.fingerprint,
-            expires_at: now.plus(self.ttl),
+            expires_at: self.expiry.latest().plus(self.ttl),
         });
         let open = Open {
             boot: self.store.boot(),
@@ -277,7 +285,7 @@ impl Recorder {
             intent: Box::new(self.intent(call, account, keyed.as_ref().map(|keyed| keyed.key))),
             keyed,
             slot,
-            now,
+            now: self.expiry.earliest(),
         };
         let opened_at = self.clock.monotonic();
         let intent = match timeout(PATIENCE, self.store.write(open)).await {
@@ -331,11 +339,11 @@ impl Recorder {
         drop(self.store.follow_up(Lapse { account, intent }));
     }
 
-    /// Decides the fate of an unknown outcome, as a person says.
+    /// Decides the fate of an unknown outcome, as a person says. Returns the account it was meant for.
     ///
     /// # Errors
     /// [`ResolveError`].
-    pub async fn resolve(&self, resolve: Resolve) -> Result<(), ResolveError> {
+    pub async fn resolve(&self, resolve: Resolve) -> Result<AccountId, ResolveError> {
         self.store.write(resolution::Apply::new(resolve, self)).await.map_err(|error| match error {
             WriteError::Refused(refusal) => refusal,
             WriteError::Store(error) => ResolveError::Store(error),
@@ -364,12 +372,6 @@ impl Recorder {
     pub const fn store(&self) -> &Store {
         &self.store
     }
-
-    /// The wall clock it records by.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.clock.wall()
-    }
 }
 
 impl<S: Seat> Pending<S> {
@@ -377,6 +379,12 @@ impl<S: Seat> Pending<S> {
     #[must_use]
     pub const fn intent(&self) -> u64 {
         self.intent
+    }
+
+    /// The account it was recorded for.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        self.account
     }
 
     /// An attempt begins: from now on, `sent` says what a drop settles.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Recorder;
+use crate::model::id::AccountId;
 use crate::model::operation::Class;
 use crate::model::outcome::Outcome;
 use crate::model::record::{Event, Intent, Resolution};
@@ -80,7 +81,7 @@ fn found(task_id: &str) -> Reply {
 
 impl Write for Apply {
     type Plan = Box<Intent>;
-    type Done = ();
+    type Done = AccountId;
     type Refusal = ResolveError;
 
     fn plan(&mut self, rows: &mut impl Rows) -> Result<Box<Intent>, WriteError<ResolveError>> {
@@ -107,7 +108,7 @@ impl Write for Apply {
         if unknown { Ok(intent) } else { refuse(ResolveError::NotUnknown) }
     }
 
-    fn apply(&mut self, intent: Box<Intent>, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    fn apply(&mut self, intent: Box<Intent>, tables: &mut Tables<'_>) -> Result<AccountId, StoreError> {
         let seq = self.resolve.intent;
         let (outcome, task_id) = match &self.resolve.verdict {
             Verdict::NotSent => (Outcome::NotSent, None),
@@ -147,9 +148,9 @@ impl Write for Apply {
                     slot.lapses_at = None;
                     tables.put_running_task(intent.account, seq, &slot)?;
                 }
-                Ok(())
             }
-            None => tables.remove_running_task(intent.account, seq),
+            None => tables.remove_running_task(intent.account, seq)?,
         }
+        Ok(intent.account)
     }
 }

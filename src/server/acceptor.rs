@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::Shared;
-use super::connection::{self, Origin, Peer};
+use super::connection::{self, Peer};
+use crate::model::origin::Origin;
 
 /// Listens on `host` and `port`; port 0 takes any free one.
 ///

@@ -22,18 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::pace::{InFlight, Pace, Paced, Phase, Verdict};
 use super::{Limits, Shared};
-
-/// How a request reached us. Every request carries it as an extension: `request.extensions().get::<Origin>()`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// Over the network.
-    Tcp,
-    /// Over the control socket, from a process of this user or of root. The kernel vouches for it.
-    Control {
-        /// The peer's user.
-        uid: u32,
-    },
-}
+use crate::model::origin::Origin;
 
 /// Who is at the other end of a connection.
 #[derive(Clone)]

@@ -25,7 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub use self::acceptor::bind;
-pub use self::connection::Origin;
+pub use crate::model::origin::Origin;
 pub use self::live::LiveEndpoint;
 
 use self::acceptor::{Accept, TcpAcceptor};

@@ -101,6 +101,26 @@ pub fn get(rows: &mut impl Rows, seq: u64) -> Result<Option<Logged>, StoreError>
         .find(|logged| logged.seq == seq))
 }
 
+/// The digest of an entry: of one that is kept, or of the last that was pruned.
+///
+/// # Errors
+/// [`StoreError`] when a row cannot be read.
+pub fn digest_at(rows: &mut impl Rows, seq: u64) -> Result<Option<Digest>, StoreError> {
+    if let Some(value) = rows.audit()?.get(seq)? {
+        return split(seq, value.value()).map(|(digest, _)| Some(digest));
+    }
+    let anchor = meta::get::<Sealed>(rows, meta::ANCHOR)?.map(|sealed| sealed.link());
+    Ok(anchor.filter(|anchor| anchor.seq == seq).map(|anchor| anchor.digest))
+}
+
+/// The head as it stands, without a look at its MAC.
+///
+/// # Errors
+/// [`StoreError`] when the row cannot be read.
+pub fn head(rows: &mut impl Rows) -> Result<Link, StoreError> {
+    Ok(meta::get::<Sealed>(rows, meta::HEAD)?.map_or(Link::START, |sealed| sealed.link()))
+}
+
 /// The head and the anchor, if their MACs hold.
 pub(super) fn ends(rows: &mut impl Rows, key: &Arc<DigestKey>) -> Result<Option<(Link, Link)>, StoreError> {
     let chain = Chain::new(Arc::clone(key), Link::START, 0);
@@ -240,7 +260,8 @@ impl Walk {
 }
 
 impl Tables<'_> {
-    /// Removes up to `limit` of the oldest entries that `may_go` lets go, and records that they went.
+    /// Removes up to `limit` of the oldest entries that `may_go` lets go by number, content and size, and records that
+    /// they went.
     ///
     /// It stops at the first entry that must stay, so the book never has a hole. Returns how many went.
     ///
@@ -249,7 +270,7 @@ impl Tables<'_> {
     pub fn prune_audit(
         &mut self,
         limit: usize,
-        mut may_go: impl FnMut(u64, &Entry) -> bool,
+        mut may_go: impl FnMut(u64, &Entry, u64) -> bool,
     ) -> Result<u64, StoreError> {
         let mut last = None;
         let mut count = 0;
@@ -258,11 +279,12 @@ impl Tables<'_> {
             let (seq, value) = row?;
             let (digest, canonical) = split(seq.value(), value.value())?;
             let entry: Entry = codec::decode(TABLE, canonical)?;
-            if !may_go(seq.value(), &entry) {
+            let size = value.value().len() as u64;
+            if !may_go(seq.value(), &entry, size) {
                 break;
             }
             count += 1;
-            bytes += value.value().len() as u64;
+            bytes += size;
             last = Some(Link {
                 seq: seq.value(),
                 digest,

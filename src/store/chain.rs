@@ -29,6 +29,13 @@ pub(super) struct Sealed {
     mac: Digest,
 }
 
+impl Sealed {
+    /// The link, without a look at its MAC.
+    pub(super) const fn link(&self) -> Link {
+        self.link
+    }
+}
+
 /// Which end a link is, so that one cannot be passed off as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {

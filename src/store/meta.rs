@@ -15,6 +15,8 @@ const TABLE: &str = "meta.v1";
 pub(super) const SCHEMA: &str = "schema";
 /// What the store is called in sealed rows, and the salt of a pass-phrase.
 pub(super) const IDENTITY: &str = "identity";
+/// When the store was made.
+pub(super) const MADE_AT: &str = "made_at";
 /// The data keys, wrapped by the master key.
 pub(super) const KEYRING: &str = "keyring";
 /// How often the store was opened for writing.

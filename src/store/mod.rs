@@ -10,6 +10,7 @@ mod codec;
 pub mod error;
 pub mod idempotency;
 pub mod keys;
+pub mod maintain;
 mod meta;
 mod open;
 pub mod schema;
@@ -24,7 +25,7 @@ use arc_swap::ArcSwapOption;
 use redb::{Database, ReadableDatabase};
 use tokio_util::sync::CancellationToken;
 
-pub use self::open::{Missing, OpenOptions, Opened};
+pub use self::open::{Missing, OpenOptions, Opened, Origin};
 pub use self::schema::{Reader, Rows};
 pub use self::tables::Tables;
 pub use self::writer::{Change, Job, Place, Receipt, Urgency, Write, unattended};
@@ -32,6 +33,7 @@ pub use self::writer::{Change, Job, Place, Receipt, Urgency, Write, unattended};
 use self::error::{StoreError, WriteError};
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal::StoreId;
+use crate::model::clock::Timestamp;
 
 /// The open store. Clones share it.
 #[derive(Clone)]
@@ -47,6 +49,7 @@ struct Inner {
     keyring: Arc<Keyring>,
     id: StoreId,
     boot: u64,
+    made_at: Timestamp,
 }
 
 impl Store {
@@ -66,6 +69,12 @@ impl Store {
     #[must_use]
     pub fn boot(&self) -> u64 {
         self.inner.boot
+    }
+
+    /// When the store was made.
+    #[must_use]
+    pub fn made_at(&self) -> Timestamp {
+        self.inner.made_at
     }
 
     /// Reads from one stable picture of the store. It blocks on the disk: keep it short.

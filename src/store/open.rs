@@ -18,7 +18,7 @@ use super::{Inner, Store, audit, meta, schema};
 use crate::crypto::entropy::{self, Entropy};
 use crate::crypto::keyring::{Keyring, KeyringError, MasterKey};
 use crate::crypto::seal::StoreId;
-use crate::model::clock::Clock;
+use crate::model::clock::{Clock, Timestamp};
 
 /// What is done where no store is yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,7 @@ impl Store {
             return Err(OpenError::Head);
         }
         let bytes = audit::bytes(&mut reader)?;
+        let made_at = meta::get(&mut reader, meta::MADE_AT)?.unwrap_or(Timestamp::EPOCH);
         let boot = meta::get::<u64>(&mut reader, meta::BOOT)?.unwrap_or(0) + 1;
         drop(reader);
         let chain = Chain::new(audit_key, head, bytes);
@@ -137,6 +138,7 @@ impl Store {
             keyring,
             id,
             boot,
+            made_at,
         };
         Ok(Opened {
             store: Self { inner: Arc::new(inner) },
@@ -283,6 +285,8 @@ fn unlock(database: &Database, options: &OpenOptions<'_>) -> Result<(StoreId, Ke
     let wrapped = keyring.wrap(master, id, options.entropy)?;
     let chain = Chain::new(Arc::new(keyring.audit.clone()), Link::START, 0);
     in_one_transaction(database, chain, options.clock.as_ref(), |tables| {
+        let now = tables.now();
+        tables.put_meta(meta::MADE_AT, &now)?;
         tables.put_meta(meta::IDENTITY, &id)?;
         tables.put_meta(meta::KEYRING, &wrapped)
     })?;

@@ -1,5 +1,8 @@
 //! Submits, the provider's tasks they created, open intents, and the slots of the running-task limit.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +105,57 @@ pub fn submits_of(
             Ok((unpair(key.value()).1, codec::decode(SUBMITS, value.value())?))
         })
         .collect()
+}
+
+/// Up to `limit` submits of all owners, newest first, those before `before` only.
+///
+/// Rows are in the order of owners, so it looks at all of them and keeps the latest.
+///
+/// # Errors
+/// [`StoreError`] when a row cannot be read.
+pub fn latest_submits(
+    rows: &mut impl Rows,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<(SubmitRef, Submit)>, StoreError> {
+    let mut latest = BTreeMap::new();
+    for row in rows.submits()?.iter()? {
+        let (key, value) = row?;
+        let (owner, intent) = unpair(key.value());
+        let oldest = latest.first_key_value().map(|(oldest, _)| *oldest);
+        let full = latest.len() >= limit;
+        if intent >= before || (full && oldest.is_some_and(|oldest| intent < oldest)) {
+            continue;
+        }
+        let at = SubmitRef { owner: OwnerId::from_bits(owner), intent };
+        latest.insert(intent, (at, codec::decode(SUBMITS, value.value())?));
+        if latest.len() > limit {
+            latest.pop_first();
+        }
+    }
+    Ok(latest.into_values().rev().collect())
+}
+
+/// Of up to `limit` submits behind `after`, those made before a moment whose outcome is settled, and the key of the last
+/// one looked at; no key when there were no more.
+pub(super) fn submits_before(
+    rows: &mut impl Rows,
+    after: [u8; 16],
+    before: Timestamp,
+    limit: usize,
+) -> Result<(Vec<SubmitRef>, Option<[u8; 16]>), StoreError> {
+    let (mut old, mut last) = (Vec::new(), None);
+    let behind = (Bound::Excluded(after), Bound::Unbounded);
+    for row in rows.submits()?.range::<[u8; 16]>(behind)?.take(limit) {
+        let (key, value) = row?;
+        let (owner, intent) = unpair(key.value());
+        let submit: Submit = codec::decode(SUBMITS, value.value())?;
+        if submit.submitted_at < before && submit.outcome.is_some() {
+            old.push(SubmitRef { owner: OwnerId::from_bits(owner), intent });
+        }
+        last = Some(key.value());
+    }
+    Ok((old, last))
 }
 
 /// One open intent, if it is open.

@@ -11,7 +11,8 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::{Directory, SOCKET_NAME, directory_of};
 use crate::server::acceptor::Accept;
-use crate::server::connection::{Origin, Peer};
+use crate::model::origin::Origin;
+use crate::server::connection::Peer;
 
 /// The bound control socket. Dropping it removes it from its directory.
 ///

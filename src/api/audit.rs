@@ -1,0 +1,359 @@
+//! The log book: read it, verify it, export it, resolve what stayed unknown.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::{Binary, Json};
+use poem_openapi::types::Any;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::guard::{Authorized, NoBody, ToAdmin};
+use super::{Services, Tag, page};
+use crate::crypto::digest::Digest;
+use crate::model::record::{Event, Intent, Settlement};
+use crate::record::{Resolve, Verdict};
+use crate::store::audit::{self, Logged, Order, Walk};
+use crate::store::chain::Link;
+use crate::store::error::StoreError;
+
+/// A page of the log book. Every entry has `id`, `digest`, `at` and `event`; the rest depends on the event.
+#[derive(Debug, Object)]
+pub struct AuditPage {
+    /// In the order asked for.
+    pub items: Vec<Any<Value>>,
+    /// Where the next page begins; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// One end of the chain.
+#[derive(Debug, Object)]
+pub struct LinkView {
+    /// The sequence number of the last entry.
+    pub seq: u64,
+    /// Its digest: keep both outside, and a later `expect` proves that nothing before it was changed.
+    pub digest: String,
+    /// When it was written.
+    pub at: String,
+}
+
+/// Where the chain is broken.
+#[derive(Debug, Object)]
+pub struct Break {
+    /// The first entry that does not hang on the one before.
+    pub at: u64,
+    /// What is wrong there.
+    pub why: String,
+}
+
+/// What verifying the log book found.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct Verification {
+    /// Whether every entry hangs on the one before, from the first kept one to the head.
+    pub intact: bool,
+    /// The first entry that is kept.
+    pub first: Option<u64>,
+    /// The last entry.
+    pub head: Option<LinkView>,
+    /// Where it is broken.
+    pub broken: Option<Break>,
+    /// What this proves.
+    pub proves: String,
+    /// What it does not prove.
+    pub does_not_prove: String,
+}
+
+/// What a person says of an unknown outcome: one of the two fields.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub struct ResolveIntent {
+    /// `not_sent`: it was never done, and the idempotency key is free again.
+    pub outcome: Option<String>,
+    /// The task that it turned out to have created: repeats are answered with it.
+    pub task_id: Option<String>,
+}
+
+/// An intent that was resolved.
+#[derive(Debug, Object)]
+pub struct ResolvedIntent {
+    /// Its number in the log book.
+    pub id: u64,
+    /// Its outcome from now on.
+    pub outcome: String,
+}
+
+/// The log book as lines.
+#[derive(ApiResponse)]
+pub enum Export {
+    /// One JSON object a line, oldest first.
+    #[oai(status = 200, content_type = "application/x-ndjson")]
+    Lines(Binary<poem::Body>),
+}
+
+/// The routes of the log book.
+pub struct AuditApi {
+    pub(super) services: Arc<Services>,
+}
+
+#[OpenApi(tag = "Tag::Audit")]
+impl AuditApi {
+    /// Read the log book
+    ///
+    /// Newest first unless told otherwise. Bodies are not in it: keyed digests, sizes and models are.
+    #[oai(path = "/admin/audit", method = "get", operation_id = "listAudit")]
+    async fn list(
+        &self,
+        _authorized: Authorized<ToAdmin, NoBody>,
+        /// How many a page has, 1 to 1000; 100 unless told.
+        limit: Query<Option<u32>>,
+        /// Where to go on: the `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+        /// Only entries of this event: `intent`, `settlement`, `task`, `admin`, `refusals`, `pruned`, `started`, `resolved`.
+        event: Query<Option<String>>,
+        /// `desc` (newest first) or `asc`.
+        order: Query<Option<String>>,
+    ) -> Result<Json<AuditPage>, ApiError> {
+        let limit = page::limit(limit.0)?;
+        let order = match order.0.as_deref() {
+            None | Some("desc") => Order::Falling,
+            Some("asc") => Order::Rising,
+            Some(_) => return Err(ApiError::validation("order is asc or desc").about("order")),
+        };
+        let key = &self.services.store.keyring().cursor;
+        let first = if order == Order::Falling { u64::MAX } else { 0 };
+        let from = page::place(key, "audit", cursor.0.as_deref())?.unwrap_or(first);
+        let wanted = event.0;
+        let (found, next) =
+            self.services.store.read_aside(move |rows| search(rows, from, order, limit, wanted.as_deref())).await?;
+        Ok(Json(AuditPage {
+            items: found.into_iter().map(|logged| Any(view(&logged))).collect(),
+            next_cursor: next.map(|seq| page::cursor(key, "audit", seq)),
+        }))
+    }
+
+    /// Verify the log book
+    ///
+    /// Walks the chain from the first kept entry to the head. With `expect`, also proves that a head you kept outside is
+    /// still part of it.
+    #[oai(path = "/admin/audit/verify", method = "get", operation_id = "verifyAudit")]
+    async fn verify(
+        &self,
+        _authorized: Authorized<ToAdmin, NoBody>,
+        /// A head kept outside: its sequence number, a colon, its digest.
+        expect: Query<Option<String>>,
+    ) -> Result<Json<Verification>, ApiError> {
+        let expected = expect.0.as_deref().map(parse_head).transpose()?;
+        let store = &self.services.store;
+        let audit_key = Arc::new(store.keyring().audit.clone());
+        let begun = store.read_aside(move |rows| Walk::begin(rows, &audit_key)).await?;
+        let verdict = match begun {
+            Err(verdict) => verdict,
+            Ok(mut walk) => loop {
+                let mut next = walk.clone();
+                let (step, reached) = store
+                    .read_aside(move |rows| next.step(rows, STEP).map(|verdict| (verdict, next)))
+                    .await?;
+                match step {
+                    Some(verdict) => break verdict,
+                    None => walk = reached,
+                }
+            },
+        };
+        let verdict = match (verdict, expected) {
+            (intact @ audit::Verdict::Intact { .. }, Some((seq, digest))) => {
+                let found = store.read_aside(move |rows| audit::digest_at(rows, seq)).await?;
+                match found {
+                    Some(found) if found == digest => intact,
+                    Some(_) => audit::Verdict::Broken { at: seq, why: "the entry is not the one that was expected" },
+                    None => audit::Verdict::Broken { at: seq, why: "the expected entry is not there" },
+                }
+            }
+            (verdict, _) => verdict,
+        };
+        Ok(Json(verification(&verdict)))
+    }
+
+    /// Export the log book
+    ///
+    /// Every kept entry as one JSON object a line, oldest first.
+    #[oai(path = "/admin/audit/export", method = "get", operation_id = "exportAudit")]
+    async fn export(&self, _authorized: Authorized<ToAdmin, NoBody>) -> Result<Export, ApiError> {
+        let store = self.services.store.clone();
+        let pages = stream::try_unfold((store, 0_u64), |(store, from)| async move {
+            let found = store.read_aside(move |rows| audit::page(rows, from, Order::Rising, STEP)).await;
+            let found = found.map_err(std::io::Error::other)?;
+            let Some(last) = found.last() else { return Ok::<_, std::io::Error>(None) };
+            let next = last.seq + 1;
+            let mut lines = Vec::new();
+            for logged in &found {
+                lines.extend_from_slice(view(logged).to_string().as_bytes());
+                lines.push(b'\n');
+            }
+            Ok(Some((Bytes::from(lines), (store, next))))
+        });
+        Ok(Export::Lines(Binary(poem::Body::from_bytes_stream(pages))))
+    }
+
+    /// Resolve an unknown outcome
+    ///
+    /// Says what really came of a call whose outcome stayed unknown: it was never done, or it created this task.
+    #[oai(path = "/admin/audit/:id/resolve", method = "post", operation_id = "resolveIntent")]
+    async fn resolve(
+        &self,
+        authorized: Authorized<ToAdmin, Json<ResolveIntent>>,
+        /// The number of the intent: `audit_id` in an `OUTCOME_UNKNOWN` error.
+        id: Path<u64>,
+    ) -> Result<Json<ResolvedIntent>, ApiError> {
+        let actor = authorized.caller.identity.to_string();
+        let Json(body) = authorized.body;
+        let (verdict, outcome) = match (body.outcome.as_deref(), body.task_id) {
+            (Some("not_sent"), None) => (Verdict::NotSent, "not_sent"),
+            (None, Some(task_id)) if !task_id.is_empty() => (Verdict::Task(task_id), "succeeded"),
+            _ => return Err(ApiError::validation("say either outcome: not_sent, or task_id").about("outcome")),
+        };
+        self.services.relay.resolve(Resolve { intent: id.0, verdict, actor }).await?;
+        Ok(Json(ResolvedIntent { id: id.0, outcome: outcome.to_owned() }))
+    }
+}
+
+/// A page of entries of one event, or of all. It looks at no more than [`SCAN`] entries, so a rare event may give a
+/// short page with a cursor.
+fn search(
+    rows: &mut crate::store::Reader,
+    from: u64,
+    order: Order,
+    limit: usize,
+    event: Option<&str>,
+) -> Result<(Vec<Logged>, Option<u64>), StoreError> {
+    let mut found = Vec::new();
+    let (mut at, mut seen) = (from, 0);
+    loop {
+        let page = audit::page(rows, at, order, STEP)?;
+        let full = page.len() == STEP;
+        for logged in page {
+            let next = match order {
+                Order::Rising => logged.seq.checked_add(1),
+                Order::Falling => logged.seq.checked_sub(1),
+            };
+            seen += 1;
+            if event.is_none_or(|event| logged.entry.event.label() == event) {
+                found.push(logged);
+            }
+            let Some(next) = next else { return Ok((found, None)) };
+            at = next;
+            if found.len() == limit || seen >= SCAN {
+                let more = !audit::page(rows, at, order, 1)?.is_empty();
+                return Ok((found, more.then_some(at)));
+            }
+        }
+        if !full {
+            return Ok((found, None));
+        }
+    }
+}
+
+fn parse_head(text: &str) -> Result<(u64, Digest), ApiError> {
+    let wrong = || ApiError::validation("expect is a sequence number, a colon and a digest").about("expect");
+    let (seq, digest) = text.split_once(':').ok_or_else(wrong)?;
+    Ok((seq.parse().map_err(|_| wrong())?, digest.parse().map_err(|_| wrong())?))
+}
+
+fn verification(verdict: &audit::Verdict) -> Verification {
+    let (intact, first, head, broken) = match verdict {
+        audit::Verdict::Intact { first, head } => (true, Some(*first), Some(link(head)), None),
+        audit::Verdict::Broken { at, why } => (false, None, None, Some(Break { at: *at, why: (*why).to_owned() })),
+    };
+    Verification { intact, first, head, broken, proves: PROVES.to_owned(), does_not_prove: DOES_NOT_PROVE.to_owned() }
+}
+
+fn link(head: &Link) -> LinkView {
+    LinkView { seq: head.seq, digest: head.digest.to_string(), at: head.at.to_string() }
+}
+
+/// An entry as JSON.
+fn view(logged: &Logged) -> Value {
+    let mut entry = json!({
+        "id": logged.seq,
+        "digest": logged.digest.to_string(),
+        "at": logged.entry.at.to_string(),
+        "event": logged.entry.event.label(),
+    });
+    let details = match &logged.entry.event {
+        Event::Intent(intent) => intent_view(intent),
+        Event::Settlement(settlement) => settlement_view(settlement),
+        Event::Task(task) => json!({
+            "intent": task.intent, "task_id": task.task_id, "state": task.state.label(), "code": task.code,
+        }),
+        Event::Admin(action) => json!({
+            "actor": action.actor, "action": action.action, "target": action.target,
+            "request_id": action.request.map(|id| id.to_string()),
+        }),
+        Event::Refusals(refusals) => json!({
+            "reason": refusals.reason.label(), "count": refusals.count, "since": refusals.since.to_string(),
+        }),
+        Event::Pruned(pruned) => json!({
+            "through": pruned.through, "pruned_digest": Digest::from_bytes(pruned.digest).to_string(),
+            "count": pruned.count,
+        }),
+        Event::Started(started) => json!({
+            "boot": started.boot, "version": started.version, "unknown": started.unknown,
+        }),
+        Event::Resolved(resolution) => json!({
+            "intent": resolution.intent, "actor": resolution.actor, "outcome": resolution.outcome.label(),
+            "task_id": resolution.task_id,
+        }),
+    };
+    if let (Value::Object(entry), Value::Object(details)) = (&mut entry, details) {
+        entry.extend(details);
+    }
+    entry
+}
+
+fn intent_view(intent: &Intent) -> Value {
+    json!({
+        "request_id": intent.request.to_string(),
+        "client_request_id": intent.client_request,
+        "key": intent.key.map(|key| key.to_string()),
+        "owner": intent.owner.to_string(),
+        "operation": intent.operation.label(),
+        "account": intent.account.to_string(),
+        "model": intent.model,
+        "body_digest": Digest::from_bytes(intent.body_digest).to_string(),
+        "body_bytes": intent.body_bytes,
+        "idempotency": intent.idempotency.map(|key| Digest::from_bytes(key).to_string()),
+        "headers": intent.headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "peer": intent.peer,
+    })
+}
+
+fn settlement_view(settlement: &Settlement) -> Value {
+    json!({
+        "intent": settlement.intent,
+        "outcome": settlement.outcome.label(),
+        "reason": settlement.reason.label(),
+        "account": settlement.account.to_string(),
+        "status": settlement.status,
+        "code": settlement.code,
+        "task_id": settlement.task_id,
+        "upstream_request_id": settlement.upstream_request,
+        "attempts": settlement.attempts,
+        "reply_bytes": settlement.reply_bytes,
+        "duration_us": settlement.duration_micros,
+    })
+}
+
+/// Entries read in one go.
+const STEP: usize = 1000;
+
+/// Most entries that one filtered page looks at.
+const SCAN: usize = 50_000;
+
+const PROVES: &str = "No kept entry was changed, removed, inserted or reordered by anyone without the store's audit key, \
+    and the newest entry is the one the head names.";
+
+const DOES_NOT_PROVE: &str = "That the whole file was not replaced by an older copy of itself: for that, keep heads \
+    outside (they are logged every minute) and verify with expect. Nor what somebody with the master key wrote.";

@@ -1,0 +1,153 @@
+//! The outermost layer: every request gets an id, a span and a metric; every answer, an error or not, gets our headers.
+//!
+//! It is innermost to nothing: handlers, poem's own refusals and panics all come out here and leave in the envelope.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Method};
+use poem::{Endpoint, Request, Response};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::Services;
+use super::error::{ApiError, Code, from_poem};
+use super::routes::Routes;
+use crate::crypto::entropy;
+use crate::model::clock::Clock;
+use crate::model::id::RequestId;
+use crate::telemetry::{fields, metrics};
+
+/// How a request came.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Our id of it.
+    pub request: RequestId,
+    /// The id that the client gave it, cut to 128 visible characters.
+    pub client_request: Option<String>,
+    /// The peer's address, as far as trusted proxies tell.
+    pub peer: Option<IpAddr>,
+    /// When its head was read.
+    pub at: Instant,
+}
+
+/// The outermost layer around all routes.
+pub struct Edge<E> {
+    inner: E,
+    services: Arc<Services>,
+    routes: Routes,
+}
+
+impl<E: Endpoint<Output = Response>> Edge<E> {
+    /// Wraps `inner`, whose routes are `routes`.
+    pub fn new(inner: E, services: Arc<Services>, routes: Routes) -> Self {
+        Self { inner, services, routes }
+    }
+
+    fn arrival(&self, request: &Request) -> Arrival {
+        let clock = &self.services.clock;
+        Arrival {
+            request: new_request_id(self.services.entropy.as_ref(), clock.as_ref()),
+            client_request: client_request(request),
+            peer: super::peer::address(request, self.services.trusted_proxy_hops),
+            at: clock.monotonic(),
+        }
+    }
+
+    async fn answer(&self, mut request: Request, arrival: &Arrival) -> Response {
+        let path = request.original_uri().path().to_owned();
+        request.set_data(Arc::clone(&self.services));
+        request.set_data(arrival.clone());
+        let served = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+        let error = match served {
+            Ok(Ok(response)) => return response,
+            Ok(Err(error)) => error,
+            Err(_panic) => {
+                tracing::error!("a handler panicked");
+                let message = "Tollgate failed; the log names the cause under this request id";
+                return ApiError::new(Code::InternalError, message).render(arrival.request);
+            }
+        };
+        if error.is_from_response() {
+            let response = error.into_response();
+            return match response.extensions().get::<ApiError>() {
+                Some(error) => error.render(arrival.request),
+                None => response,
+            };
+        }
+        let mut error = from_poem(&error);
+        if error.code() == Code::MethodNotAllowed {
+            error = error.allowing(self.routes.methods(&path));
+        }
+        error.render(arrival.request)
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let arrival = self.arrival(&request);
+        let route = self.routes.label(request.original_uri().path());
+        let method = method_label(request.method());
+        let span = tracing::info_span!(
+            "request",
+            { fields::REQUEST_ID } = %arrival.request,
+            { fields::CLIENT_REQUEST_ID } = arrival.client_request.as_deref(),
+            { fields::METHOD } = method,
+            { fields::ROUTE } = route,
+            { fields::KEY_ID } = tracing::field::Empty,
+            { fields::OPERATION } = tracing::field::Empty,
+            { fields::OUTCOME } = tracing::field::Empty,
+            { fields::STATUS } = tracing::field::Empty,
+            { fields::DURATION_MS } = tracing::field::Empty,
+        );
+        let mut response = self.answer(request, &arrival).instrument(span.clone()).await;
+        let took = self.services.clock.monotonic().saturating_duration_since(arrival.at);
+        let status = response.status().as_u16();
+        metrics::http_request(route, method, status, took);
+        span.record(fields::STATUS, status);
+        span.record(fields::DURATION_MS, took.as_secs_f64() * 1000.0);
+        span.in_scope(|| tracing::debug!("answered"));
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(&arrival.request.to_string()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        headers.insert(NOSNIFF, HeaderValue::from_static("nosniff"));
+        Ok(response)
+    }
+}
+
+/// A new id: 48 bits of milliseconds, so that ids sort by time, and 80 random bits.
+pub(super) fn new_request_id(entropy: &dyn entropy::Entropy, clock: &dyn Clock) -> RequestId {
+    let millis = u128::from(clock.wall().as_micros().unsigned_abs() / 1000);
+    // Without randomness ids of one millisecond would meet: the id is for people, nothing is keyed by it.
+    let random = entropy::random::<16>(entropy).map_or(0, u128::from_be_bytes);
+    RequestId::from_bits((millis << 80) | (random >> 48))
+}
+
+/// The client's own id, as an attribute: never trusted, never an identifier of ours.
+fn client_request(request: &Request) -> Option<String> {
+    let text = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    Some(text.chars().filter(char::is_ascii_graphic).take(128).collect())
+}
+
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PUT => "PUT",
+        _ => "other",
+    }
+}
+
+/// Our id of the request, in every answer; in a request, the client's own.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");

@@ -1,0 +1,465 @@
+//! Client keys: create, list, show, update, rotate, revoke, import.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::error::{ApiError, Code};
+use super::guard::{Authorized, NoBody, ToAdmin};
+use super::{Services, Tag, page};
+use crate::auth::{Actor, Issued, KeyChange, KeyError, KeySpec, Rotation};
+use crate::import::jimeng;
+use crate::model::clock::Timestamp;
+use crate::model::id::KeyId;
+use crate::model::key::{ApiKey, Limits, Scheme, Schemes, Scope, Scopes};
+
+/// The limits of a key.
+#[derive(Debug, Default, Object)]
+#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+pub struct LimitsView {
+    /// Volcengine submits in flight at once.
+    pub concurrency: Option<u32>,
+    /// Volcengine submits that may wait for a place.
+    pub queue: Option<u32>,
+    /// Not enforced by this version, so refused.
+    pub requests_per_minute: Option<u64>,
+    /// Not enforced by this version, so refused.
+    pub tokens_per_minute: Option<u64>,
+    /// Not enforced by this version, so refused.
+    pub daily_requests: Option<u64>,
+    /// Not enforced by this version, so refused.
+    pub budget: Option<u64>,
+}
+
+/// What a new key is to be.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct CreateKey {
+    /// What the operator calls it.
+    pub description: Option<String>,
+    /// From when on it is no longer valid, RFC 3339; in the future.
+    pub expires_at: Option<String>,
+    /// `relay`, `jobs`, `admin`; `relay` unless told.
+    pub scopes: Option<Vec<String>>,
+    /// `signed`, `bearer`; both unless told.
+    pub schemes: Option<Vec<String>>,
+    /// The models it may name; every one unless told.
+    pub models: Option<Vec<String>>,
+    /// Its own limits; the server's unless told.
+    pub limits: Option<LimitsView>,
+}
+
+impl poem_openapi::types::Example for CreateKey {
+    fn example() -> Self {
+        Self {
+            description: Some("photo studio".to_owned()),
+            expires_at: None,
+            scopes: Some(vec!["relay".to_owned()]),
+            schemes: Some(vec!["signed".to_owned(), "bearer".to_owned()]),
+            models: None,
+            limits: None,
+        }
+    }
+}
+
+/// What of a key is to change. A field that is absent stays; null clears.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub struct UpdateKey {
+    /// What the operator calls it.
+    pub description: MaybeUndefined<String>,
+    /// From when on it is no longer valid, RFC 3339; null for never.
+    pub expires_at: MaybeUndefined<String>,
+    /// `relay`, `jobs`, `admin`.
+    pub scopes: Option<Vec<String>>,
+    /// `signed`, `bearer`.
+    pub schemes: Option<Vec<String>>,
+    /// The models it may name; null for every one.
+    pub models: MaybeUndefined<Vec<String>>,
+    /// Its own limits; null for the server's.
+    pub limits: MaybeUndefined<LimitsView>,
+}
+
+/// How a key is replaced.
+#[derive(Debug, Default, Object)]
+#[oai(deny_unknown_fields)]
+pub struct RotateKey {
+    /// What the new key is called; the old one's description unless told.
+    pub description: Option<String>,
+    /// From when on the new key is no longer valid; the old one's expiry unless told.
+    pub expires_at: Option<String>,
+    /// How long the old key goes on, in seconds; 300 unless told, 0 revokes it at once. It never lives longer than it
+    /// would have.
+    pub grace_seconds: Option<u64>,
+}
+
+/// Keys of a jimeng-relay, as the rows of its `api_keys` table.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub struct ImportKeys {
+    /// Rows with `id`, `access_key`, `secret_key_ciphertext` and the other columns.
+    pub rows: Vec<poem_openapi::types::Any<serde_json::Value>>,
+}
+
+/// What an import did.
+#[derive(Debug, Object)]
+pub struct ImportedKeys {
+    /// Keys that are new here.
+    pub added: u64,
+    /// Keys that were here already.
+    pub skipped: u64,
+    /// Rows that could not be read, each with its id and what to do.
+    pub errors: Vec<String>,
+}
+
+/// A key without its secret.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct KeyView {
+    /// `key_` and 16 hex digits.
+    pub id: String,
+    /// The public half, which signed requests name.
+    pub access_key: String,
+    /// What the operator calls it.
+    pub description: Option<String>,
+    /// When it was issued.
+    pub created_at: String,
+    /// When it last changed.
+    pub updated_at: String,
+    /// From when on it is no longer valid.
+    pub expires_at: Option<String>,
+    /// When it was revoked.
+    pub revoked_at: Option<String>,
+    /// The key that it replaced.
+    pub rotation_of: Option<String>,
+    /// `active`, `revoked` or `expired`.
+    pub status: String,
+    /// Its rotation family, to which tasks and idempotency keys belong.
+    pub owner: String,
+    /// What it may be used for.
+    pub scopes: Vec<String>,
+    /// How its holder may prove it.
+    pub schemes: Vec<String>,
+    /// The models it may name; absent for every one.
+    pub models: Option<Vec<String>>,
+    /// Its own limits; absent where the server's hold.
+    pub limits: Option<LimitsView>,
+}
+
+/// A new key. Its secret is shown here and never again.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct IssuedKey {
+    /// `key_` and 16 hex digits.
+    pub id: String,
+    /// The public half, which signed requests name.
+    pub access_key: String,
+    /// The secret half: keep it now.
+    pub secret_key: String,
+    /// What the operator calls it.
+    pub description: Option<String>,
+    /// When it was issued.
+    pub created_at: String,
+    /// From when on it is no longer valid.
+    pub expires_at: Option<String>,
+    /// The key that it replaces.
+    pub rotation_of: Option<String>,
+    /// `active`.
+    pub status: String,
+    /// Its rotation family.
+    pub owner: String,
+    /// What it may be used for.
+    pub scopes: Vec<String>,
+    /// How its holder may prove it.
+    pub schemes: Vec<String>,
+    /// The models it may name; absent for every one.
+    pub models: Option<Vec<String>>,
+    /// Its own limits; absent where the server's hold.
+    pub limits: Option<LimitsView>,
+}
+
+/// A key that was revoked.
+#[derive(Debug, Object)]
+pub struct RevokedKey {
+    /// The key.
+    pub id: String,
+    /// `revoked`.
+    pub status: String,
+}
+
+/// A page of keys.
+#[derive(Debug, Object)]
+pub struct KeyPage {
+    /// Newest first.
+    pub items: Vec<KeyView>,
+    /// Where the next page begins; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A key was made.
+#[derive(Debug, ApiResponse)]
+pub enum Created {
+    /// The key, with its secret.
+    #[oai(status = 201)]
+    Created(Json<IssuedKey>),
+}
+
+/// The routes of client keys.
+pub struct KeysApi {
+    pub(super) services: Arc<Services>,
+}
+
+#[OpenApi(tag = "Tag::Keys")]
+impl KeysApi {
+    /// Create a client key
+    ///
+    /// A key can only make keys whose scopes, schemes, models and limits lie within its own.
+    #[oai(path = "/admin/keys", method = "post", operation_id = "createKey")]
+    async fn create(&self, authorized: Authorized<ToAdmin, Json<CreateKey>>) -> Result<Created, ApiError> {
+        let by = actor(&authorized);
+        let Json(body) = authorized.body;
+        let spec = KeySpec {
+            description: body.description.unwrap_or_default(),
+            expires_at: moment(body.expires_at)?,
+            scopes: body.scopes.map_or(Ok(Scopes::of([Scope::Relay])), |names| scopes(&names))?,
+            schemes: body.schemes.map_or(Ok(Schemes::all()), |names| schemes(&names))?,
+            models: body.models,
+            limits: limits(body.limits.unwrap_or_default())?,
+        };
+        let issued = self.services.issuer.create(spec, &by).await?;
+        Ok(Created::Created(Json(self.issued(issued))))
+    }
+
+    /// List client keys
+    ///
+    /// Newest first, without their secrets.
+    #[oai(path = "/admin/keys", method = "get", operation_id = "listKeys")]
+    async fn list(
+        &self,
+        _authorized: Authorized<ToAdmin, NoBody>,
+        /// How many a page has, 1 to 1000; 100 unless told.
+        limit: Query<Option<u32>>,
+        /// Where to go on: the `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<KeyPage>, ApiError> {
+        let limit = page::limit(limit.0)?;
+        let key = &self.services.store.keyring().cursor;
+        let from = page::place(key, "keys", cursor.0.as_deref())?.unwrap_or(0);
+        let skip = usize::try_from(from).unwrap_or(usize::MAX);
+        let now = self.services.clock.wall();
+        let all = self.services.directory.list();
+        let items: Vec<_> = all.iter().skip(skip).take(limit).map(|key| KeyView::new(key, now)).collect();
+        let more = all.len() > skip.saturating_add(items.len());
+        let next_cursor = more.then(|| page::cursor(key, "keys", from + items.len() as u64));
+        Ok(Json(KeyPage { items, next_cursor }))
+    }
+
+    /// Show a client key
+    #[oai(path = "/admin/keys/:id", method = "get", operation_id = "getKey")]
+    async fn show(
+        &self,
+        _authorized: Authorized<ToAdmin, NoBody>,
+        /// `key_` and 16 hex digits.
+        id: Path<String>,
+    ) -> Result<Json<KeyView>, ApiError> {
+        let key = self.services.directory.get(key_id(&id.0)?).ok_or_else(no_such_key)?;
+        Ok(Json(KeyView::new(&key, self.services.clock.wall())))
+    }
+
+    /// Change a client key
+    ///
+    /// In force from the next request on.
+    #[oai(path = "/admin/keys/:id", method = "patch", operation_id = "updateKey")]
+    async fn update(
+        &self,
+        authorized: Authorized<ToAdmin, Json<UpdateKey>>,
+        /// `key_` and 16 hex digits.
+        id: Path<String>,
+    ) -> Result<Json<KeyView>, ApiError> {
+        let by = actor(&authorized);
+        let Json(body) = authorized.body;
+        let change = KeyChange {
+            description: cleared(body.description).map(Option::unwrap_or_default),
+            expires_at: cleared(body.expires_at).map(moment).transpose()?,
+            scopes: body.scopes.map(|names| scopes(&names)).transpose()?,
+            schemes: body.schemes.map(|names| schemes(&names)).transpose()?,
+            models: cleared(body.models),
+            limits: cleared(body.limits).map(|view| limits(view.unwrap_or_default())).transpose()?,
+        };
+        let key = self.services.issuer.update(key_id(&id.0)?, change, &by).await?;
+        Ok(Json(KeyView::new(&key, self.services.clock.wall())))
+    }
+
+    /// Replace a client key
+    ///
+    /// The new key has the old one's expiry, limits, scopes and tasks; both are valid during the grace.
+    #[oai(path = "/admin/keys/:id/rotate", method = "post", operation_id = "rotateKey")]
+    async fn rotate(
+        &self,
+        authorized: Authorized<ToAdmin, Json<RotateKey>>,
+        /// `key_` and 16 hex digits.
+        id: Path<String>,
+    ) -> Result<Created, ApiError> {
+        let by = actor(&authorized);
+        let Json(body) = authorized.body;
+        let rotation = Rotation {
+            description: body.description,
+            expires_at: moment(body.expires_at)?,
+            grace: body.grace_seconds.map_or(Rotation::GRACE, Duration::from_secs),
+        };
+        let issued = self.services.issuer.rotate(key_id(&id.0)?, rotation, &by).await?;
+        Ok(Created::Created(Json(self.issued(issued))))
+    }
+
+    /// Revoke a client key
+    ///
+    /// For good, and in force from the next request on.
+    #[oai(path = "/admin/keys/:id/revoke", method = "post", operation_id = "revokeKey")]
+    async fn revoke(
+        &self,
+        authorized: Authorized<ToAdmin, NoBody>,
+        /// `key_` and 16 hex digits.
+        id: Path<String>,
+    ) -> Result<Json<RevokedKey>, ApiError> {
+        let key = self.services.issuer.revoke(key_id(&id.0)?, &actor(&authorized)).await?;
+        Ok(Json(RevokedKey { id: key.id.to_string(), status: "revoked".to_owned() }))
+    }
+
+    /// Import keys of a jimeng-relay
+    ///
+    /// Rows of its `api_keys` table, whose secrets are sealed under the same `API_KEY_ENCRYPTION_KEY`. Clients go on with
+    /// the keys they have.
+    #[oai(path = "/admin/keys/import", method = "post", operation_id = "importKeys")]
+    async fn import(&self, authorized: Authorized<ToAdmin, Json<ImportKeys>>) -> Result<Json<ImportedKeys>, ApiError> {
+        let by = actor(&authorized);
+        let Json(body) = authorized.body;
+        let rows = serde_json::Value::Array(body.rows.into_iter().map(|row| row.0).collect());
+        let (keys, errors) = jimeng::keys_from_json(&rows, &self.services.master_key)
+            .map_err(|error| ApiError::validation(error.to_string()).about("rows"))?;
+        let imported = self.services.issuer.import(keys, &by).await?;
+        Ok(Json(ImportedKeys {
+            added: imported.added as u64,
+            skipped: imported.skipped as u64,
+            errors: errors.iter().map(ToString::to_string).collect(),
+        }))
+    }
+
+    fn issued(&self, issued: Issued) -> IssuedKey {
+        let view = KeyView::new(&issued.key, self.services.clock.wall());
+        IssuedKey {
+            id: view.id,
+            access_key: view.access_key,
+            secret_key: issued.secret.expose().to_owned(),
+            description: view.description,
+            created_at: view.created_at,
+            expires_at: view.expires_at,
+            rotation_of: view.rotation_of,
+            status: view.status,
+            owner: view.owner,
+            scopes: view.scopes,
+            schemes: view.schemes,
+            models: view.models,
+            limits: view.limits,
+        }
+    }
+}
+
+impl KeyView {
+    /// What a key is at `now`.
+    #[must_use]
+    pub fn new(key: &ApiKey, now: Timestamp) -> Self {
+        let limits = (key.limits != Limits::default()).then(|| LimitsView {
+            concurrency: key.limits.concurrency.map(NonZeroU32::get),
+            queue: key.limits.queue,
+            ..LimitsView::default()
+        });
+        Self {
+            id: key.id.to_string(),
+            access_key: key.access_key.clone(),
+            description: Some(key.description.clone()).filter(|text| !text.is_empty()),
+            created_at: key.created_at.to_string(),
+            updated_at: key.updated_at.to_string(),
+            expires_at: key.expires_at.map(|at| at.to_string()),
+            revoked_at: key.revoked_at().map(|at| at.to_string()),
+            rotation_of: key.rotation_of.map(|id| id.to_string()),
+            status: key.status(now).label().to_owned(),
+            owner: key.owner.to_string(),
+            scopes: key.scopes.iter().map(|scope| scope.label().to_owned()).collect(),
+            schemes: key.schemes.iter().map(|scheme| scheme.label().to_owned()).collect(),
+            models: key.models.clone(),
+            limits,
+        }
+    }
+}
+
+fn actor<D, B>(authorized: &Authorized<D, B>) -> Actor {
+    Actor::of(&authorized.caller, Some(authorized.arrival.request))
+}
+
+fn key_id(text: &str) -> Result<KeyId, ApiError> {
+    text.parse().map_err(|_| no_such_key())
+}
+
+pub(super) fn no_such_key() -> ApiError {
+    ApiError::new(Code::NotFound, "there is no such client key")
+}
+
+fn cleared<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {
+    match field {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
+}
+
+fn moment(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
+    let wrong = |error| ApiError::validation(format!("expires_at is {error}")).about("expires_at");
+    text.map(|text| text.parse().map_err(wrong)).transpose()
+}
+
+fn scopes(names: &[String]) -> Result<Scopes, ApiError> {
+    let wrong = || ApiError::validation("scopes are relay, jobs and admin").about("scopes");
+    names.iter().map(|name| Scope::from_label(name).ok_or_else(wrong)).collect::<Result<Vec<_>, _>>().map(Scopes::of)
+}
+
+fn schemes(names: &[String]) -> Result<Schemes, ApiError> {
+    let wrong = || ApiError::validation("schemes are signed and bearer").about("schemes");
+    names.iter().map(|name| Scheme::from_label(name).ok_or_else(wrong)).collect::<Result<Vec<_>, _>>().map(Schemes::of)
+}
+
+fn limits(view: LimitsView) -> Result<Limits, ApiError> {
+    for (name, limit) in [
+        ("requests_per_minute", view.requests_per_minute),
+        ("tokens_per_minute", view.tokens_per_minute),
+        ("daily_requests", view.daily_requests),
+        ("budget", view.budget),
+    ] {
+        if limit.is_some() {
+            let message = format!("this version does not enforce limits.{name}, so it does not promise it: leave it out");
+            return Err(ApiError::validation(message).about(format!("limits.{name}")));
+        }
+    }
+    let zero = || ApiError::validation("limits.concurrency is at least 1").about("limits.concurrency");
+    let concurrency = view.concurrency.map(|limit| NonZeroU32::new(limit).ok_or_else(zero)).transpose()?;
+    Ok(Limits { concurrency, queue: view.queue })
+}
+
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        let message = error.to_string();
+        match error {
+            KeyError::NotFound { .. } => no_such_key(),
+            KeyError::Revoked { .. } => Self::validation(message),
+            KeyError::Invalid { field, .. } => Self::validation(message).about(field),
+            KeyError::Exceeds { field } => Self::new(Code::ScopeDenied, message).about(field),
+            KeyError::ActorNotActive => Self::new(Code::AuthFailed, message),
+            KeyError::Entropy(_) => Self::new(Code::InternalError, message),
+            KeyError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! HTTP, and only HTTP: routes, their document, and the one table from errors to statuses.
+//!
+//! From the outside in: [`edge`] (id, span, metric, envelope) → poem's routes → [`guard`] (cheap checks, body,
+//! credential) → a handler, which builds a `Call` or asks a service.
+
+mod audit;
+mod body;
+mod edge;
+pub mod error;
+mod guard;
+mod keys;
+mod open;
+mod operator;
+mod page;
+mod params;
+mod peer;
+pub mod readiness;
+mod routes;
+mod schema;
+mod spec;
+mod starting;
+mod tasks;
+mod volcengine;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use poem::endpoint::make_sync;
+use poem::{Endpoint, Response, Route};
+use poem_openapi::{OpenApi, OpenApiService};
+
+pub use self::body::Bodies;
+pub use self::starting::Starting;
+
+use self::edge::Edge;
+use self::readiness::Lifecycle;
+use self::routes::Routes;
+use self::spec::Tag;
+use crate::admission::Admission;
+use crate::auth::{Authenticator, Directory, Issuer};
+use crate::crypto::digest::Digest;
+use crate::crypto::entropy::Entropy;
+use crate::crypto::keyring::MasterKey;
+use crate::model::clock::{Clock, Timestamp};
+use crate::record::Recorder;
+use crate::relay::Relay;
+use crate::store::Store;
+
+/// Everything that handlers ask. Built once, by `app`.
+pub struct Services {
+    /// Relays calls.
+    pub relay: Arc<Relay>,
+    /// Counts refusals.
+    pub recorder: Arc<Recorder>,
+    /// Shows the gates.
+    pub admission: Arc<Admission>,
+    /// Read for lists.
+    pub store: Store,
+    /// The client keys in use.
+    pub directory: Arc<Directory>,
+    /// Changes them.
+    pub issuer: Issuer,
+    /// Proves callers.
+    pub authenticator: Authenticator,
+    /// Reads bodies.
+    pub bodies: Bodies,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where the process is in its life.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Every metric.
+    pub metrics: PrometheusHandle,
+    /// The standard `process_*` metrics.
+    pub process: metrics_process::Collector,
+    /// How many proxies stand before us.
+    pub trusted_proxy_hops: u8,
+    /// What opens the secrets of keys that are imported.
+    pub master_key: MasterKey,
+    /// Keyed digest of `METRICS_TOKEN`.
+    pub metrics_token: Option<Digest>,
+    /// What does not change while the process lives.
+    pub facts: Facts,
+}
+
+/// What does not change while the process lives.
+pub struct Facts {
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The upstream accounts, by label.
+    pub accounts: Vec<String>,
+    /// `MAX_BODY_BYTES`.
+    pub max_body_bytes: usize,
+    /// `MAX_RESPONSE_BYTES`.
+    pub max_response_bytes: usize,
+    /// `VOLC_DEADLINE`.
+    pub deadline: Duration,
+    /// `IDEMPOTENCY_TTL`.
+    pub idempotency_ttl: Duration,
+    /// `UPSTREAM_MAX_RUNNING_TASKS`.
+    pub max_running_tasks: Option<usize>,
+    /// Bytes of the store's file, and bytes that its disk has left.
+    pub disk: Box<dyn Fn() -> (u64, u64) + Send + Sync>,
+    /// How many connections are open.
+    pub connections: Box<dyn Fn() -> usize + Send + Sync>,
+}
+
+impl Services {
+    fn digest_token(&self, token: &str) -> Digest {
+        token_digest(&self.store, token)
+    }
+}
+
+/// The keyed digest by which a token of the environment is compared.
+#[must_use]
+pub fn token_digest(store: &Store, token: &str) -> Digest {
+    store.keyring().digest.of("token", &[token.as_bytes()])
+}
+
+type Api = (
+    volcengine::VolcengineApi,
+    tasks::OwnApi,
+    keys::KeysApi,
+    tasks::AdminTasksApi,
+    audit::AuditApi,
+    operator::OperatorApi,
+    open::OpenApiRoutes,
+);
+
+fn service(services: &Arc<Services>) -> OpenApiService<Api, ()> {
+    let services = || Arc::clone(services);
+    spec::service((
+        volcengine::VolcengineApi { services: services() },
+        tasks::OwnApi { services: services() },
+        keys::KeysApi { services: services() },
+        tasks::AdminTasksApi { services: services() },
+        audit::AuditApi { services: services() },
+        operator::OperatorApi { services: services() },
+        open::OpenApiRoutes { services: services() },
+    ))
+}
+
+/// Every route, behind the edge.
+pub fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
+    let service = service(&services);
+    let document = service.spec();
+    let docs = service.swagger_ui_html();
+    let json = move |_| Response::builder().content_type("application/json").body(document.clone());
+    let html = move |_| Response::builder().content_type("text/html; charset=utf-8").body(docs.clone());
+    let routes = Route::new()
+        .at("/openapi.json", poem::get(make_sync(json)))
+        .at("/docs", poem::get(make_sync(html)))
+        .nest("/", service);
+    Edge::new(poem::EndpointExt::map_to_response(routes), services, Routes::new(Api::meta(), PLAIN))
+}
+
+/// Routes that are not operations of the document.
+const PLAIN: &[&str] = &["/openapi.json", "/docs"];

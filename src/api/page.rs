@@ -1,0 +1,60 @@
+//! Lists come in pages: `limit` and `cursor` go in, `items` and `next_cursor` come out.
+//!
+//! A cursor is opaque and sealed with a MAC, so that nobody walks another list with it.
+
+use data_encoding::BASE64URL_NOPAD;
+
+use super::error::ApiError;
+use crate::crypto::digest::DigestKey;
+
+/// How many items a page has.
+///
+/// # Errors
+/// [`ApiError`] outside of 1 to 1000.
+pub fn limit(asked: Option<u32>) -> Result<usize, ApiError> {
+    match asked.unwrap_or(100) {
+        limit @ 1..=1000 => Ok(limit as usize),
+        _ => Err(ApiError::validation("limit is between 1 and 1000").about("limit")),
+    }
+}
+
+/// A place in a list, as a client carries it.
+#[must_use]
+pub fn cursor(key: &DigestKey, list: &str, place: u64) -> String {
+    let mac = key.of("cursor", &[list.as_bytes(), &place.to_be_bytes()]);
+    let mut bytes = place.to_be_bytes().to_vec();
+    bytes.extend(mac.as_bytes().iter().take(MAC));
+    BASE64URL_NOPAD.encode(&bytes)
+}
+
+/// The place that a client's cursor names.
+///
+/// # Errors
+/// [`ApiError`] when we did not make it for this list.
+pub fn place(key: &DigestKey, list: &str, text: Option<&str>) -> Result<Option<u64>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let wrong = || ApiError::validation("this cursor is not of this list").about("cursor");
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| wrong())?;
+    let (place, _) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
+    let place = u64::from_be_bytes(*place);
+    if cursor(key, list, place) == text { Ok(Some(place)) } else { Err(wrong()) }
+}
+
+/// Bytes of the MAC that a cursor carries: it guards no secret.
+const MAC: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::entropy::OsEntropy;
+
+    #[test]
+    fn a_cursor_leads_back_to_its_place_in_its_own_list_only() {
+        let key = DigestKey::generate(&OsEntropy).unwrap();
+        let text = cursor(&key, "audit", 42);
+        assert_eq!(place(&key, "audit", Some(&text)).unwrap(), Some(42));
+        assert!(place(&key, "tasks", Some(&text)).is_err());
+        assert!(place(&key, "audit", Some("AAAA")).is_err());
+        assert_eq!(place(&key, "audit", None).unwrap(), None);
+    }
+}

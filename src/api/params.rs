@@ -1,0 +1,64 @@
+//! Parameters whose schema is in the document, but whose value is read elsewhere.
+//!
+//! poem-openapi would answer 400 to an unknown `Action` and take the first of two; ours never fails, and the handler
+//! reads the raw query.
+
+use std::borrow::Cow;
+
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
+use serde_json::Value;
+
+use crate::model::operation::Operation;
+
+macro_rules! documented {
+    ($(#[$doc:meta])* $name:ident, $items:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new(MetaSchema { enum_items: $items, ..MetaSchema::new("string") }))
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+
+        impl ParseFromParameter for $name {
+            fn parse_from_parameter(_value: &str) -> ParseResult<Self> {
+                Ok::<_, ParseError<Self>>(Self)
+            }
+
+            fn parse_from_parameters<I: IntoIterator<Item = A>, A: AsRef<str>>(_values: I) -> ParseResult<Self> {
+                Ok(Self)
+            }
+        }
+    };
+}
+
+documented!(
+    /// The `Action` of a Volcengine request.
+    ActionParam,
+    Operation::ALL.iter().map(|operation| Value::from(operation.action())).collect()
+);
+
+documented!(
+    /// The `Version` of a Volcengine request.
+    VersionParam,
+    vec![Value::from("2022-08-31"), Value::from("2024-06-06")]
+);

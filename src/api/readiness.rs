@@ -1,0 +1,103 @@
+//! Whether calls would be served, and what the gauges say at this moment.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use super::Services;
+use crate::model::clock::Timestamp;
+use crate::store::audit;
+use crate::telemetry::metrics;
+
+/// What one check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing is wrong.
+    Fine,
+    /// What is wrong, in a sentence.
+    Problem(&'static str),
+}
+
+impl Finding {
+    /// What is wrong, if anything is.
+    #[must_use]
+    pub const fn problem(self) -> Option<&'static str> {
+        match self {
+            Self::Fine => None,
+            Self::Problem(problem) => Some(problem),
+        }
+    }
+
+    const fn unless(fine: bool, problem: &'static str) -> Self {
+        if fine { Self::Fine } else { Self::Problem(problem) }
+    }
+}
+
+/// Where the process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It serves.
+    Serving,
+    /// It ends: nothing new is admitted.
+    Draining,
+    /// Its store failed: it is about to end.
+    Failed,
+}
+
+/// The phase, as everybody sees it.
+#[derive(Debug, Default)]
+pub struct Lifecycle(AtomicU8);
+
+impl Lifecycle {
+    /// The phase now.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.0.load(Ordering::Acquire) {
+            0 => Phase::Serving,
+            1 => Phase::Draining,
+            _ => Phase::Failed,
+        }
+    }
+
+    /// Goes on to a later phase; it never goes back.
+    pub fn enter(&self, phase: Phase) {
+        self.0.fetch_max(phase as u8, Ordering::AcqRel);
+    }
+}
+
+impl Services {
+    /// The store, the accounts, the clock, the lifecycle, in this order.
+    pub(super) async fn readiness(&self) -> [Finding; 4] {
+        let head = self.store.read_aside(|rows| audit::head(rows)).await;
+        let writable = head.is_ok() && !self.store.failed().is_cancelled();
+        let last = head.map_or(Timestamp::EPOCH, |head| head.at);
+        let clock_is_sane = self.clock.wall().plus(TOLERANCE) >= last;
+        [
+            Finding::unless(writable && self.recorder.has_room(), "the store cannot be written"),
+            Finding::unless(!self.facts.accounts.is_empty(), "no upstream account is configured"),
+            Finding::unless(clock_is_sane, "the clock stands before the last record"),
+            match self.lifecycle.phase() {
+                Phase::Serving => Finding::Fine,
+                Phase::Draining => Finding::Problem("the process is draining"),
+                Phase::Failed => Finding::Problem("the store failed; the process ends"),
+            },
+        ]
+    }
+
+    /// Every metric, with the gauges as they stand.
+    pub(super) async fn scrape(&self) -> String {
+        self.admission.publish();
+        let rows = self.store.read_aside(|reader| reader.row_counts()).await.unwrap_or_default();
+        let (file, free) = (self.facts.disk)();
+        metrics::store(file, free, &rows);
+        for (status, number) in self.directory.counts(self.clock.wall()) {
+            metrics::keys(status, number);
+        }
+        let ready = self.readiness().await.iter().all(|finding| finding.problem().is_none());
+        metrics::process(ready, (self.facts.connections)());
+        self.process.collect();
+        self.metrics.render()
+    }
+}
+
+/// Clocks of one machine disagree by less.
+const TOLERANCE: Duration = Duration::from_secs(2);

@@ -1,0 +1,36 @@
+//! The document: what it says of the service as a whole.
+
+use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, Tags};
+
+/// The groups of operations.
+#[derive(Tags)]
+pub enum Tag {
+    /// Volcengine's visual API, relayed byte for byte.
+    Volcengine,
+    /// What a key sees of itself.
+    Own,
+    /// Client keys.
+    Keys,
+    /// Every owner's submits.
+    Tasks,
+    /// The log book.
+    Audit,
+    /// Queues and the process.
+    Operator,
+    /// Health, readiness, metrics.
+    Operations,
+}
+
+/// The service with its title, version and licence.
+pub(super) fn service<T: OpenApi>(api: T) -> OpenApiService<T, ()> {
+    OpenApiService::new(api, "Tollgate", env!("CARGO_PKG_VERSION"))
+        .summary("A relay for paid AI APIs")
+        .description(DESCRIPTION)
+        .contact(ContactObject::new().name("Tollgate").url(env!("CARGO_PKG_REPOSITORY")))
+        .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
+        .server("/")
+}
+
+const DESCRIPTION: &str = "Clients hold keys that Tollgate issued; Tollgate holds the real upstream credentials. Every \
+    paid call is authenticated, admitted, written down durably, sent, and settled.\n\nErrors have one envelope on every \
+    route. `X-Request-Id` is in every answer.";

@@ -1,0 +1,259 @@
+//! Volcengine's visual API, and jimeng-relay's aliases of its two main actions.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use poem::{IntoResponse, Request, Response};
+use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiResponse, OpenApi};
+use poem_openapi::param::{Header, Query};
+
+use std::sync::Arc;
+
+use super::edge::Arrival;
+use super::error::{ApiError, Code};
+use super::guard::{Authorized, Raw, ToRelay};
+use super::params::{ActionParam, VersionParam};
+use super::schema::VolcengineReply;
+use super::{Services, Tag};
+use crate::model::call::Call;
+use crate::model::caller::Caller;
+use crate::model::control::{self, ScanError};
+use crate::model::lane::Lane;
+use crate::model::operation::{Class, Operation};
+use crate::model::query;
+use crate::record::Recorded;
+use crate::relay::{Answer, Origin};
+use crate::telemetry::fields;
+
+/// The relayed routes.
+pub struct VolcengineApi {
+    pub(super) services: Arc<Services>,
+}
+
+#[OpenApi(tag = "Tag::Volcengine")]
+impl VolcengineApi {
+    /// Relay a visual API action
+    ///
+    /// What Volcengine's own SDKs call. `Action` names the operation and decides its class: submits and `CVProcess` are
+    /// paid, written down before they are sent, and never sent twice under one `Idempotency-Key`.
+    #[oai(path = "/", method = "post", operation_id = "volcengine")]
+    async fn volcengine(
+        &self,
+        request: &Request,
+        authorized: Authorized<ToRelay, Raw>,
+        /// What is asked. Other actions are answered with 404.
+        #[oai(name = "Action")]
+        action: Query<ActionParam>,
+        /// The action's version: 2022-08-31, for `CVCancelTask` 2024-06-06.
+        #[oai(name = "Version")]
+        version: Query<VersionParam>,
+        /// Makes a paid call safe to repeat for 24 hours: 1 to 255 visible ASCII characters.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+    ) -> Result<Relayed, ApiError> {
+        // The document's parameters never fail: the raw query is what is signed and checked.
+        let _ = (action, version);
+        let operation = operation(request.original_uri().query().unwrap_or_default())?;
+        self.relay(request, authorized, operation, idempotency_key.0).await
+    }
+
+    /// Submit a task
+    ///
+    /// The same as `Action=CVSync2AsyncSubmitTask`.
+    #[oai(path = "/v1/submit", method = "post", operation_id = "submit")]
+    async fn submit(
+        &self,
+        request: &Request,
+        authorized: Authorized<ToRelay, Raw>,
+        /// Makes the submit safe to repeat for 24 hours: 1 to 255 visible ASCII characters.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+    ) -> Result<Relayed, ApiError> {
+        self.relay(request, authorized, Operation::Sync2AsyncSubmitTask, idempotency_key.0).await
+    }
+
+    /// Fetch a task's result
+    ///
+    /// The same as `Action=CVSync2AsyncGetResult`. Free; only for the owner of the task.
+    #[oai(path = "/v1/get-result", method = "post", operation_id = "getResult")]
+    async fn get_result(
+        &self,
+        request: &Request,
+        authorized: Authorized<ToRelay, Raw>,
+    ) -> Result<Relayed, ApiError> {
+        self.relay(request, authorized, Operation::Sync2AsyncGetResult, None).await
+    }
+
+    async fn relay(
+        &self,
+        request: &Request,
+        authorized: Authorized<ToRelay, Raw>,
+        operation: Operation,
+        idempotency_key: Option<String>,
+    ) -> Result<Relayed, ApiError> {
+        let Authorized { caller, body: Raw(body), arrival, .. } = authorized;
+        let span = tracing::Span::current();
+        span.record(fields::OPERATION, operation.label());
+        let call = call(operation, caller, body, &arrival, request.headers(), idempotency_key)?;
+        let answered = self.services.relay.run(call, Lane::Interactive).await;
+        span.record(fields::OUTCOME, if answered.is_ok() { "answered" } else { "failed" });
+        Ok(Relayed(answered?))
+    }
+}
+
+/// The operation that a query string names, each name at most once in any spelling.
+fn operation(raw_query: &str) -> Result<Operation, ApiError> {
+    let single = |name: &'static str| {
+        let repeated = |_| ApiError::validation(format!("{name} must stand in the query exactly once")).about(name);
+        query::single(raw_query, name).map_err(repeated)
+    };
+    let (action, version) = (single("Action")?, single("Version")?);
+    let action = action.ok_or_else(|| ApiError::new(Code::NotFound, "name an Action in the query").about("Action"))?;
+    let unknown = || ApiError::new(Code::NotFound, "this Action is not relayed").about("Action");
+    let operation = Operation::from_action(&action).ok_or_else(unknown)?;
+    match version.as_deref() {
+        Some(version) if version == operation.version() => Ok(operation),
+        _ => Err(ApiError::validation(format!("{action} has Version {}", operation.version())).about("Version")),
+    }
+}
+
+fn call(
+    operation: Operation,
+    caller: Caller,
+    body: Bytes,
+    arrival: &Arrival,
+    headers: &HeaderMap,
+    idempotency_key: Option<String>,
+) -> Result<Call, ApiError> {
+    let idempotency = match idempotency_key {
+        Some(text) if operation.class().is_paid() => {
+            let parsed = text.parse().map_err(|error| ApiError::validation(format!("{error}")).about("Idempotency-Key"));
+            Some(parsed?)
+        }
+        _ => None,
+    };
+    let (model, task_id) = control_fields(operation, &caller, &body)?;
+    let kept = |name: &http::HeaderName| {
+        let text = headers.get(name)?.to_str().ok()?;
+        Some((name.as_str().to_owned(), text.chars().take(256).collect()))
+    };
+    Ok(Call {
+        request: arrival.request,
+        client_request: arrival.client_request.clone(),
+        caller,
+        operation,
+        model,
+        task_id,
+        idempotency,
+        accept: headers.get(ACCEPT).cloned(),
+        peer: arrival.peer,
+        headers: [CONTENT_TYPE, USER_AGENT].iter().filter_map(kept).collect(),
+        arrived: arrival.at,
+        body,
+    })
+}
+
+/// The model and the task that a body names, as every parser upstream will see them.
+///
+/// A body that is not JSON passes where nothing of it is checked: it is the upstream's to refuse.
+fn control_fields(
+    operation: Operation,
+    caller: &Caller,
+    body: &[u8],
+) -> Result<(Option<String>, Option<String>), ApiError> {
+    let checked = operation.class() == Class::Query || caller.models.is_some();
+    let control = match control::scan(body) {
+        Ok(control) => control,
+        Err(ScanError::NotJson { .. } | ScanError::NotAnObject) if !checked => return Ok((None, None)),
+        Err(error) => return Err(ApiError::validation(error.to_string())),
+    };
+    let model = control.req_key.as_ref().and_then(|field| field.value.as_text()).map(str::to_owned);
+    let task_id = control.task_id.as_ref().map(|field| field.value.to_string());
+    if caller.models.is_some() && model.is_none() {
+        return Err(ApiError::validation("this key may use some models only: name one").about("req_key"));
+    }
+    if operation.class() == Class::Query && task_id.as_deref().is_none_or(str::is_empty) {
+        return Err(ApiError::validation("name the task").about("task_id"));
+    }
+    Ok((model, task_id))
+}
+
+/// A reply as it came from the upstream, with what the record says of it.
+pub struct Relayed(Answer);
+
+impl IntoResponse for Relayed {
+    fn into_response(self) -> Response {
+        let Answer { reply, origin, recorded, intent } = self.0;
+        let mut response = Response::builder().status(reply.status).body(reply.body.clone());
+        let headers = response.headers_mut();
+        for (name, value) in &reply.headers {
+            headers.append(name, value.clone());
+        }
+        if origin == Origin::Replay {
+            headers.insert("idempotency-replayed", http::HeaderValue::from_static("true"));
+        }
+        if recorded == Recorded::Failed {
+            headers.insert("tollgate-record", http::HeaderValue::from_static("failed"));
+        }
+        if intent.is_some() && !reply.status.is_success() {
+            headers.insert("x-should-retry", http::HeaderValue::from_static("false"));
+        }
+        response
+    }
+}
+
+impl ApiResponse for Relayed {
+    fn meta() -> MetaResponses {
+        let text = |name: &str, description: &str| MetaHeader {
+            name: name.to_owned(),
+            description: Some(description.to_owned()),
+            required: false,
+            deprecated: false,
+            schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+        };
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The upstream's reply, byte for byte, with its own status.",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: "application/json",
+                    schema: VolcengineReply::schema_ref(),
+                }],
+                headers: vec![
+                    text("X-Request-Id", "Our id of the request."),
+                    text("X-Tt-Logid", "Volcengine's own id of the request."),
+                    text("Idempotency-Replayed", "`true` when the reply is a repeat from the record."),
+                    text("Tollgate-Record", "`failed` when the reply could not be recorded."),
+                ],
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        VolcengineReply::register(registry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_is_named_once_with_its_own_version() {
+        assert!(matches!(operation("Action=CVProcess&Version=2022-08-31"), Ok(Operation::Process)));
+        assert!(matches!(operation("Action=CVCancelTask&Version=2024-06-06&x=1"), Ok(Operation::CancelTask)));
+        for (query, code) in [
+            ("", Code::NotFound),
+            ("Action=Nothing&Version=2022-08-31", Code::NotFound),
+            ("Action=CVProcess", Code::ValidationFailed),
+            ("Action=CVCancelTask&Version=2022-08-31", Code::ValidationFailed),
+            ("Action=CVProcess&Action=CVProcess&Version=2022-08-31", Code::ValidationFailed),
+            ("Action=CVProcess&action=CVSubmitTask&Version=2022-08-31", Code::ValidationFailed),
+        ] {
+            assert_eq!(operation(query).unwrap_err().code(), code, "{query}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The whole path of a call, at a glance.
+//!
+//! [`Relay::run`]: who may use the model → claim the idempotency key → admit → one commit with the intent → send →
+//! settle → answer. Queries take the shorter way: find the task's account → admit → ask → note what it told.
+
+pub mod error;
+mod flight;
+mod query;
+mod reaper;
+mod seat;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::error::RelayError;
+use self::flight::Flight;
+use self::seat::PermitSeat;
+use crate::admission::Admission;
+use crate::admission::running::Held;
+use crate::config::UnknownTasks;
+use crate::crypto::entropy::Entropy;
+use crate::dispatch::Dispatcher;
+use crate::dispatch::retry::Situation;
+use crate::model::call::{Call, HangUp};
+use crate::model::clock::{Clock, Timestamp};
+use crate::model::id::AccountId;
+use crate::model::lane::Lane;
+use crate::model::operation::Class;
+use crate::model::reply::Reply;
+use crate::record::{Claim, Recorded, Recorder, Resolve, ResolveError, Verdict};
+use crate::store::error::StoreError;
+use crate::store::tasks;
+use crate::telemetry::metrics;
+
+/// Relays calls. It owns nothing but the parts of the path.
+pub struct Relay {
+    recorder: Arc<Recorder>,
+    admission: Arc<Admission>,
+    dispatcher: Dispatcher,
+    tracker: TaskTracker,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    policy: Policy,
+}
+
+/// What the operator decided about calls.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// From the head of a request to its answer.
+    pub deadline: Duration,
+    /// What becomes of queries for tasks we never saw.
+    pub unknown_tasks: UnknownTasks,
+    /// When the store was made: `UNKNOWN_TASKS=migrate` counts from here.
+    pub store_made_at: Timestamp,
+}
+
+/// A reply with what the record says of it.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The reply.
+    pub reply: Arc<Reply>,
+    /// Whether it was given before.
+    pub origin: Origin,
+    /// Whether it is on the disk.
+    pub recorded: Recorded,
+    /// Its intent in the log book, for a paid call.
+    pub intent: Option<u64>,
+}
+
+/// Where a reply comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// From the upstream, just now.
+    Upstream,
+    /// From the record, for a repeat of an idempotency key.
+    Replay,
+}
+
+impl Relay {
+    /// Assembles the path. Running tasks that the store remembers take their slots again.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub fn new(
+        recorder: Arc<Recorder>,
+        admission: Arc<Admission>,
+        dispatcher: Dispatcher,
+        tracker: TaskTracker,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        policy: Policy,
+    ) -> Result<Self, StoreError> {
+        for (account, intent, task) in recorder.store().read(|rows| tasks::running_tasks(rows))? {
+            if let Some(running) = admission.running(account) {
+                let held = Held {
+                    owner: task.owner,
+                    task_id: task.task_id,
+                    req_key: task.req_key,
+                    operation: task.operation,
+                    asked_at: task.asked_at,
+                    lapses_at: task.lapses_at,
+                };
+                running.recover(intent, held);
+            }
+        }
+        Ok(Self { recorder, admission, dispatcher, tracker, clock, entropy, policy })
+    }
+
+    /// Relays one call.
+    ///
+    /// # Errors
+    /// [`RelayError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future is the caller hanging up: what was not sent is given back, a submit or keyed call that was
+    /// sent finishes in the background, anything else is cancelled upstream.
+    pub async fn run(self: &Arc<Self>, call: Call, lane: Lane) -> Result<Answer, RelayError> {
+        if call.model.as_deref().is_some_and(|model| !call.caller.may_use(model)) {
+            return Err(RelayError::ModelDenied);
+        }
+        let deadline = call.arrived + self.policy.deadline;
+        if call.operation.class() == Class::Query {
+            return self.query(&call, lane, deadline).await;
+        }
+        let claimed = match self.recorder.claim(&call, deadline).await? {
+            Claim::Repeat { reply, intent } => return Ok(Answer::replay(reply, intent)),
+            Claim::First(claimed) => claimed,
+        };
+        let permit = self.admit(&call, lane, &self.dispatcher.candidates(None), deadline).await?;
+        let gone = CancellationToken::new();
+        let flight = Flight {
+            relay: Arc::clone(self),
+            lane,
+            deadline,
+            gone: gone.clone(),
+            in_flight: metrics::in_flight(call.operation),
+            call,
+        };
+        let hang_up = gone.drop_guard();
+        match flight.call.on_hang_up() {
+            HangUp::Cancels => timeout_at(deadline, flight.run(claimed, permit)).await.unwrap_or(DEADLINE),
+            HangUp::Finishes => {
+                let finishing = self.tracker.spawn(tracing::Instrument::in_current_span(flight.run(claimed, permit)));
+                let answer = match timeout_at(deadline, finishing).await {
+                    Ok(finished) => finished.unwrap_or(Err(RelayError::Interrupted)),
+                    Err(_) => DEADLINE,
+                };
+                drop(hang_up);
+                answer
+            }
+        }
+    }
+
+    /// Decides the fate of an unknown outcome, as a person says; a running slot it held goes with it.
+    ///
+    /// # Errors
+    /// [`ResolveError`].
+    pub async fn resolve(&self, resolve: Resolve) -> Result<(), ResolveError> {
+        let (intent, verdict) = (resolve.intent, resolve.verdict.clone());
+        let account = self.recorder.resolve(resolve).await?;
+        if let Some(running) = self.admission.running(account) {
+            match verdict {
+                Verdict::NotSent => running.finish(intent),
+                Verdict::Task(task_id) => running.update(intent, |held| {
+                    held.task_id = Some(task_id);
+                    held.lapses_at = None;
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    async fn admit(
+        &self,
+        call: &Call,
+        lane: Lane,
+        candidates: &[AccountId],
+        deadline: Instant,
+    ) -> Result<crate::admission::Permit, RelayError> {
+        let admitted = self.admission.admit(&call.caller, call.operation, lane, candidates, deadline).await;
+        admitted.map_err(|rejected| {
+            if let Some(refusal) = rejected.refusal() {
+                metrics::rejection(call.operation, refusal);
+                self.recorder.refuse(refusal);
+            }
+            RelayError::Rejected(rejected)
+        })
+    }
+
+    fn situation(&self, class: Class, made: u32, deadline: Instant) -> Situation {
+        let latest = match class {
+            Class::Submit => deadline.checked_sub(crate::config::Volcengine::LEAST_TIME_TO_SUBMIT),
+            Class::Call | Class::Query => Some(deadline),
+        };
+        let now = self.clock.monotonic();
+        let mut random = [0; 4];
+        // Without randomness the wait is the shortest: harmless, and the call still goes on.
+        drop(self.entropy.fill(&mut random));
+        let jitter = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
+        Situation { class, made, latest: latest.unwrap_or(now), now, wall: self.clock.wall(), jitter }
+    }
+
+    fn seat(&self, call: &Call, permit: crate::admission::Permit) -> PermitSeat {
+        PermitSeat::new(Arc::clone(&self.admission), Arc::clone(&self.clock), call, permit)
+    }
+}
+
+impl Answer {
+    fn replay(reply: Arc<Reply>, intent: u64) -> Self {
+        Self { reply, origin: Origin::Replay, recorded: Recorded::Yes, intent: Some(intent) }
+    }
+}
+
+const DEADLINE: Result<Answer, RelayError> = Err(RelayError::Deadline { intent: None });

@@ -1,0 +1,111 @@
+//! Keeping the store within its bounds, a little at a time: no change holds the writer for more than some milliseconds.
+
+use std::time::Duration;
+
+use super::error::StoreError;
+use super::tables::Tables;
+use super::{Store, audit, tasks, writer::Change};
+use crate::model::clock::Timestamp;
+use crate::model::record::Event;
+
+/// What is kept, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Entries of the log book.
+    pub audit: Duration,
+    /// Bytes of the log book: above, the oldest go first, whatever their age.
+    pub audit_bytes: u64,
+    /// Rows of submits and their tasks.
+    pub tasks: Duration,
+}
+
+/// Where the sweep of submits goes on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sweep {
+    after: [u8; 16],
+}
+
+impl Store {
+    /// Frees what has expired at `now`. It runs until nothing more is due, in small changes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops between two changes.
+    pub async fn retain(
+        &self,
+        retention: Retention,
+        upstream: &'static str,
+        now: Timestamp,
+        sweep: &mut Sweep,
+    ) -> Result<(), StoreError> {
+        while self.change(ExpireKeys { now }).await? == STEP {}
+        while self.change(PruneAudit { retention, now }).await? >= STEP as u64 {}
+        loop {
+            let after = sweep.after;
+            let swept = self.change(SweepSubmits { upstream, before: now.minus(retention.tasks), after }).await?;
+            match swept {
+                Some(last) => sweep.after = last,
+                None => {
+                    *sweep = Sweep::default();
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+struct ExpireKeys {
+    now: Timestamp,
+}
+
+impl Change for ExpireKeys {
+    type Done = usize;
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<usize, StoreError> {
+        tables.expire_keys(self.now, STEP)
+    }
+}
+
+struct PruneAudit {
+    retention: Retention,
+    now: Timestamp,
+}
+
+impl Change for PruneAudit {
+    type Done = u64;
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<u64, StoreError> {
+        let end = self.now.minus(self.retention.audit);
+        let mut over = audit::bytes(tables.view())?.saturating_sub(self.retention.audit_bytes);
+        let first_open = tasks::open_intents(tables.view(), 0, 1)?.first().map_or(u64::MAX, |(seq, _)| *seq);
+        tables.prune_audit(STEP, |seq, entry, bytes| {
+            // A note of an earlier pruning alone is not worth another one.
+            let due = entry.at < end || (over > 0 && !matches!(entry.event, Event::Pruned(_)));
+            over = over.saturating_sub(bytes);
+            due && seq < first_open
+        })
+    }
+}
+
+struct SweepSubmits {
+    upstream: &'static str,
+    before: Timestamp,
+    after: [u8; 16],
+}
+
+impl Change for SweepSubmits {
+    type Done = Option<[u8; 16]>;
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<Option<[u8; 16]>, StoreError> {
+        let (old, last) = tasks::submits_before(tables.view(), self.after, self.before, STEP)?;
+        for at in old {
+            tables.forget_submit(self.upstream, at)?;
+        }
+        Ok(last)
+    }
+}
+
+/// Rows that one change looks at.
+const STEP: usize = 500;
