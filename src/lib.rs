@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod crypto;
+pub mod import;
 pub mod model;
 pub mod record;
 pub mod sandbox;
