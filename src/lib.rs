@@ -1,5 +1,6 @@
 //! Tollgate: a relay for paid AI APIs in one binary, over one redb file.
 
+pub mod auth;
 pub mod config;
 pub mod crypto;
 pub mod import;
