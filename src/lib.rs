@@ -1,9 +1,12 @@
 //! Tollgate: a relay for paid AI APIs in one binary, over one redb file.
 
 pub mod admission;
+pub mod api;
+pub mod auth;
 pub mod config;
 pub mod crypto;
 pub mod dispatch;
+pub mod import;
 pub mod model;
 pub mod record;
 pub mod relay;

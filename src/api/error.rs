@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::schema::ErrorEnvelope;
 use crate::admission::error::Rejected;
-use crate::auth::error::AuthError;
+use crate::auth::AuthError;
 use crate::model::id::RequestId;
 use crate::record::error::RecordError;
 use crate::record::ResolveError;
@@ -367,15 +367,16 @@ impl From<AuthError> for ApiError {
         let code = match &error {
             AuthError::Missing
             | AuthError::Malformed(_)
+            | AuthError::MalformedToken
             | AuthError::UnknownKey
-            | AuthError::SchemeNotAllowed
+            | AuthError::SchemeNotAllowed { .. }
             | AuthError::Replayed => Code::AuthFailed,
             AuthError::InvalidSignature(_) => Code::InvalidSignature,
             AuthError::Revoked => Code::KeyRevoked,
             AuthError::Expired => Code::KeyExpired,
             AuthError::ScopeDenied { .. } => Code::ScopeDenied,
             AuthError::TwoCredentials | AuthError::RepeatedHeader { .. } => Code::ValidationFailed,
-            AuthError::Internal => Code::InternalError,
+            AuthError::TooManySigned => return Self::new(Code::RateLimited, error.to_string()).after(MINUTE),
         };
         Self::new(code, error.to_string())
     }

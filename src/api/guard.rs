@@ -191,7 +191,7 @@ async fn authorize<D: Demand, B: TakesBody>(
         return Ok(Authorized { caller, body: B::parse(request, bytes)?, arrival, demand: PhantomData });
     }
     let parts = Parts { method: request.method(), uri: request.original_uri(), headers: request.headers() };
-    let refuse = |error: crate::auth::error::AuthError| {
+    let refuse = |error: crate::auth::AuthError| {
         if let Some(refusal) = error.refusal() {
             services.recorder.refuse(refusal);
         }

@@ -310,7 +310,7 @@ impl KeysApi {
         let rotation = Rotation {
             description: body.description,
             expires_at: moment(body.expires_at)?,
-            grace: body.grace_seconds.map_or(Rotation::GRACE, Duration::from_secs),
+            grace: body.grace_seconds.map_or(Rotation::default().grace, Duration::from_secs),
         };
         let issued = self.services.issuer.rotate(key_id(&id.0)?, rotation, &by).await?;
         Ok(Created::Created(Json(self.issued(issued))))
@@ -338,14 +338,14 @@ impl KeysApi {
     async fn import(&self, authorized: Authorized<ToAdmin, Json<ImportKeys>>) -> Result<Json<ImportedKeys>, ApiError> {
         let by = actor(&authorized);
         let Json(body) = authorized.body;
-        let rows = serde_json::Value::Array(body.rows.into_iter().map(|row| row.0).collect());
-        let (keys, errors) = jimeng::keys_from_json(&rows, &self.services.master_key)
+        let rows = serde_json::Value::Array(body.rows.into_iter().map(|row| row.0).collect()).to_string();
+        let found = jimeng::from_json(rows.as_bytes(), &self.services.master_key)
             .map_err(|error| ApiError::validation(error.to_string()).about("rows"))?;
-        let imported = self.services.issuer.import(keys, &by).await?;
+        let imported = self.services.issuer.import(found.keys, &by).await?;
         Ok(Json(ImportedKeys {
             added: imported.added as u64,
             skipped: imported.skipped as u64,
-            errors: errors.iter().map(ToString::to_string).collect(),
+            errors: found.refused.iter().map(ToString::to_string).collect(),
         }))
     }
 
@@ -457,7 +457,7 @@ impl From<KeyError> for ApiError {
             KeyError::Revoked { .. } => Self::validation(message),
             KeyError::Invalid { field, .. } => Self::validation(message).about(field),
             KeyError::Exceeds { field } => Self::new(Code::ScopeDenied, message).about(field),
-            KeyError::ActorNotActive => Self::new(Code::AuthFailed, message),
+            KeyError::ActorNotActive => Self::new(Code::ScopeDenied, message),
             KeyError::Entropy(_) => Self::new(Code::InternalError, message),
             KeyError::Store(error) => error.into(),
         }

@@ -7,6 +7,7 @@ pub mod control;
 pub mod id;
 pub mod key;
 pub mod lane;
+pub mod legacy;
 pub mod operation;
 pub mod origin;
 pub mod outcome;

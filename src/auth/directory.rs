@@ -1,0 +1,113 @@
+//! All client keys in memory, as of the last commit that changed one.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::entry::Entry;
+use crate::crypto::digest::Digest;
+use crate::model::clock::Timestamp;
+use crate::model::id::KeyId;
+use crate::model::key::{ApiKey, KeyStatus};
+use crate::store::error::StoreError;
+use crate::store::{Store, keys};
+
+/// All client keys. Readers never wait; a change replaces the whole picture.
+pub struct Directory {
+    snapshot: ArcSwap<Snapshot>,
+    turn: Arc<Mutex<()>>,
+}
+
+/// The right to change keys. One change is decided, committed and published before the next one is decided, so that
+/// what is published is never older than what was.
+#[derive(Debug)]
+pub(super) struct Turn(#[expect(dead_code, reason = "held for its drop")] OwnedMutexGuard<()>);
+
+/// One picture of all keys, by each name that a key is found by.
+struct Snapshot {
+    ids: BTreeMap<KeyId, Arc<Entry>>,
+    access_keys: HashMap<String, Arc<Entry>>,
+    bearers: HashMap<Digest, Arc<Entry>>,
+}
+
+impl Directory {
+    /// Reads all keys and opens their secrets. Blocks on the disk: for the start.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a row cannot be read, or was changed outside Tollgate: then nothing may be let in.
+    pub fn load(store: &Store) -> Result<Self, StoreError> {
+        let rows = store.read(keys::all)?;
+        let entries: Result<Vec<_>, _> = rows.into_iter().map(|row| Entry::open(row, store)).collect();
+        let ids = entries?.into_iter().map(|entry| (entry.key.id, Arc::new(entry)));
+        Ok(Self {
+            snapshot: ArcSwap::from_pointee(Snapshot::of(ids.collect())),
+            turn: Arc::default(),
+        })
+    }
+
+    /// Every key, newest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<ApiKey> {
+        let snapshot = self.snapshot.load();
+        let mut keys: Vec<_> = snapshot.ids.values().map(|entry| entry.key.clone()).collect();
+        keys.sort_unstable_by_key(|key| Reverse((key.created_at, key.id)));
+        keys
+    }
+
+    /// One key.
+    #[must_use]
+    pub fn get(&self, id: KeyId) -> Option<ApiKey> {
+        self.entry(id).map(|entry| entry.key.clone())
+    }
+
+    /// How many keys have which status at `now`.
+    #[must_use]
+    pub fn counts(&self, now: Timestamp) -> [(KeyStatus, usize); KeyStatus::ALL.len()] {
+        let snapshot = self.snapshot.load();
+        KeyStatus::ALL.map(|status| {
+            let number = snapshot.ids.values().filter(|entry| entry.key.status(now) == status);
+            (status, number.count())
+        })
+    }
+
+    pub(super) fn entry(&self, id: KeyId) -> Option<Arc<Entry>> {
+        self.snapshot.load().ids.get(&id).cloned()
+    }
+
+    pub(super) fn by_access_key(&self, access_key: &str) -> Option<Arc<Entry>> {
+        self.snapshot.load().access_keys.get(access_key).cloned()
+    }
+
+    /// The digest is keyed, so a look-up tells nothing by its time that could be used to guess a token.
+    pub(super) fn by_bearer(&self, digest: &Digest) -> Option<Arc<Entry>> {
+        let entry = self.snapshot.load().bearers.get(digest).cloned();
+        entry.filter(|entry| entry.bearer.ct_eq(digest))
+    }
+
+    /// Waits for the right to change keys. Cancel-safe.
+    pub(super) async fn turn(&self) -> Turn {
+        Turn(Arc::clone(&self.turn).lock_owned().await)
+    }
+
+    /// Shows what was committed, and ends the turn.
+    pub(super) fn publish(&self, turn: Turn, entries: Vec<Entry>) {
+        let mut ids = self.snapshot.load().ids.clone();
+        ids.extend(entries.into_iter().map(|entry| (entry.key.id, Arc::new(entry))));
+        self.snapshot.store(Arc::new(Snapshot::of(ids)));
+        drop(turn);
+    }
+}
+
+impl Snapshot {
+    fn of(ids: BTreeMap<KeyId, Arc<Entry>>) -> Self {
+        let entries = || ids.values().map(Arc::clone);
+        Self {
+            access_keys: entries().map(|entry| (entry.key.access_key.clone(), entry)).collect(),
+            bearers: entries().map(|entry| (entry.bearer, entry)).collect(),
+            ids,
+        }
+    }
+}
