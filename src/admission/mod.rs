@@ -103,14 +103,27 @@ impl Admission {
         let gates = |upstream, label| AccountGates {
             upstream,
             label,
-            submit: Gate::new(Capacity { slots: limits.max_concurrent, queue: limits.max_queue, per_key: None }),
+            submit: Gate::new(Capacity {
+                slots: limits.max_concurrent,
+                queue: limits.max_queue,
+                per_key: None,
+            }),
             call: Gate::new(ACCOUNT_CALLS),
             query: Gate::new(ACCOUNT_QUERIES),
             pacer: Pacer::new(limits.submit_min_interval),
-            running: limits.max_running_tasks.map(|limit| RunningTasks::new(limit, limits.max_queue)),
+            running: limits
+                .max_running_tasks
+                .map(|limit| RunningTasks::new(limit, limits.max_queue)),
         };
-        let accounts = accounts.into_iter().map(|(id, upstream, label)| (id, gates(upstream, label))).collect();
-        Self { accounts, owners: Mutex::default(), settings }
+        let accounts = accounts
+            .into_iter()
+            .map(|(id, upstream, label)| (id, gates(upstream, label)))
+            .collect();
+        Self {
+            accounts,
+            owners: Mutex::default(),
+            settings,
+        }
     }
 
     /// Lets a call in on the first of `candidates` that is free, or waits for the one with the shortest line.
@@ -147,13 +160,26 @@ impl Admission {
             }
             _ => None,
         };
-        let account_slot = gates.gate(class).admit(caller.owner, lane, latest).await.map_err(at_account)?;
+        let account_slot = gates
+            .gate(class)
+            .admit(caller.owner, lane, latest)
+            .await
+            .map_err(at_account)?;
         if class == Class::Submit {
-            let late = |late: pacer::PacerLate| Rejected::QueueTimeout { retry_after: late.retry_after };
+            let late = |late: pacer::PacerLate| Rejected::QueueTimeout {
+                retry_after: late.retry_after,
+            };
             gates.pacer.turn(latest).await.map_err(late)?;
         }
         metrics::queue_wait(gates.upstream, class, begun.elapsed());
-        Ok(Permit { account, running, seats: Some(Seats { _owner: owner_slot, _account: account_slot }) })
+        Ok(Permit {
+            account,
+            running,
+            seats: Some(Seats {
+                _owner: owner_slot,
+                _account: account_slot,
+            }),
+        })
     }
 
     /// Lets a call that stepped aside in again, on the same account.
@@ -174,13 +200,26 @@ impl Admission {
         let class = operation.class();
         let latest = self.latest(class, Instant::now(), deadline);
         let gates = self.accounts.get(&permit.account).ok_or(Rejected::NoAccount)?;
-        let owner = self.owner_gate(caller, class)?.admit(caller.owner, lane, latest).await.map_err(at_account)?;
-        let account = gates.gate(class).admit(caller.owner, lane, latest).await.map_err(at_account)?;
+        let owner = self
+            .owner_gate(caller, class)?
+            .admit(caller.owner, lane, latest)
+            .await
+            .map_err(at_account)?;
+        let account = gates
+            .gate(class)
+            .admit(caller.owner, lane, latest)
+            .await
+            .map_err(at_account)?;
         if class == Class::Submit {
-            let late = |late: pacer::PacerLate| Rejected::QueueTimeout { retry_after: late.retry_after };
+            let late = |late: pacer::PacerLate| Rejected::QueueTimeout {
+                retry_after: late.retry_after,
+            };
             gates.pacer.turn(latest).await.map_err(late)?;
         }
-        permit.seats = Some(Seats { _owner: owner, _account: account });
+        permit.seats = Some(Seats {
+            _owner: owner,
+            _account: account,
+        });
         Ok(())
     }
 
@@ -192,7 +231,10 @@ impl Admission {
 
     /// Every account with a running-task limit.
     pub fn limited_accounts(&self) -> impl Iterator<Item = AccountId> {
-        self.accounts.iter().filter(|(_, gates)| gates.running.is_some()).map(|(id, _)| *id)
+        self.accounts
+            .iter()
+            .filter(|(_, gates)| gates.running.is_some())
+            .map(|(id, _)| *id)
     }
 
     /// Begins the drain: whoever waits, or comes from now on, gets [`Rejected::Draining`]. Permits live on.
@@ -228,7 +270,12 @@ impl Admission {
     /// Publishes how every gate stands, at a scrape.
     pub fn publish(&self) {
         for view in self.view() {
-            let GateView { upstream, account, class, snapshot } = view;
+            let GateView {
+                upstream,
+                account,
+                class,
+                snapshot,
+            } = view;
             let depth = snapshot.waiting_interactive + snapshot.waiting_background;
             metrics::queue(upstream, &account, class, depth, snapshot.queue, snapshot.oldest_wait);
         }
@@ -267,8 +314,10 @@ impl Admission {
         if owners.intake == Intake::Closed {
             return Err(Rejected::Draining);
         }
-        let (present, gate) =
-            owners.gates.entry((caller.owner, class)).or_insert_with(|| (capacity, Gate::new(capacity)));
+        let (present, gate) = owners
+            .gates
+            .entry((caller.owner, class))
+            .or_insert_with(|| (capacity, Gate::new(capacity)));
         if *present != capacity {
             *present = capacity;
             gate.resize(capacity);
@@ -280,14 +329,21 @@ impl Admission {
         let defaults = &self.settings.per_key;
         let (slots, queue) = match class {
             Class::Submit => {
-                let own = caller.limits.concurrency.and_then(|limit| NonZeroUsize::try_from(limit).ok());
+                let own = caller
+                    .limits
+                    .concurrency
+                    .and_then(|limit| NonZeroUsize::try_from(limit).ok());
                 let queue = caller.limits.queue.map_or(defaults.max_queue, |limit| limit as usize);
                 (own.unwrap_or(defaults.max_concurrent), queue)
             }
             Class::Call => (defaults.max_concurrent_calls, defaults.max_queue_calls),
             Class::Query => (OWNER_QUERIES, defaults.max_queue_calls),
         };
-        Capacity { slots, queue, per_key: None }
+        Capacity {
+            slots,
+            queue,
+            per_key: None,
+        }
     }
 }
 
@@ -314,10 +370,18 @@ const fn slots(number: usize) -> NonZeroUsize {
 }
 
 /// What one account carries of synchronous calls: far above what a provider allows, so that its own limits show.
-const ACCOUNT_CALLS: Capacity = Capacity { slots: slots(1024), queue: 4096, per_key: None };
+const ACCOUNT_CALLS: Capacity = Capacity {
+    slots: slots(1024),
+    queue: 4096,
+    per_key: None,
+};
 
 /// What one account carries of queries, which are free and short.
-const ACCOUNT_QUERIES: Capacity = Capacity { slots: slots(256), queue: 4096, per_key: None };
+const ACCOUNT_QUERIES: Capacity = Capacity {
+    slots: slots(256),
+    queue: 4096,
+    per_key: None,
+};
 
 /// Queries of one owner in flight.
 const OWNER_QUERIES: NonZeroUsize = slots(8);

@@ -44,7 +44,14 @@ impl RunningTasks {
     #[must_use]
     pub fn new(limit: NonZeroUsize, queue: usize) -> Self {
         let per_key = NonZeroUsize::new(limit.get() - 1);
-        Self { gate: Gate::new(Capacity { slots: limit, queue, per_key }), held: Mutex::default() }
+        Self {
+            gate: Gate::new(Capacity {
+                slots: limit,
+                queue,
+                per_key,
+            }),
+            held: Mutex::default(),
+        }
     }
 
     /// Waits for a slot until `deadline`. Cancel-safe.
@@ -58,7 +65,7 @@ impl RunningTasks {
 
     /// Ties a slot to the intent that was recorded with it: from now on only [`RunningTasks::finish`] gives it back.
     pub fn hold(&self, intent: u64, held: Held, slot: Slot<OwnerId>) {
-        slot.detach();
+        drop(slot.detach());
         self.lock().insert(intent, held);
     }
 
@@ -92,7 +99,11 @@ impl RunningTasks {
     #[must_use]
     pub fn lapsed(&self, now: Timestamp) -> Vec<u64> {
         let due = |held: &Held| held.lapses_at.is_some_and(|at| at <= now);
-        self.lock().iter().filter(|(_, held)| due(held)).map(|(intent, _)| *intent).collect()
+        self.lock()
+            .iter()
+            .filter(|(_, held)| due(held))
+            .map(|(intent, _)| *intent)
+            .collect()
     }
 
     /// The task that was asked about the longest ago, and what is known of it.
@@ -100,7 +111,9 @@ impl RunningTasks {
     pub fn stalest(&self) -> Option<(u64, Held)> {
         let held = self.lock();
         let known = held.iter().filter(|(_, held)| held.task_id.is_some());
-        known.min_by_key(|(intent, held)| (held.asked_at, **intent)).map(|(intent, held)| (*intent, held.clone()))
+        known
+            .min_by_key(|(intent, held)| (held.asked_at, **intent))
+            .map(|(intent, held)| (*intent, held.clone()))
     }
 
     /// How many slots are taken.
@@ -108,7 +121,6 @@ impl RunningTasks {
     pub fn taken(&self) -> usize {
         self.gate.snapshot().in_use
     }
-
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)

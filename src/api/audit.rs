@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin};
-use super::{Services, Tag, page};
+use super::{Tag, page};
 use crate::crypto::digest::Digest;
 use crate::model::record::{Event, Intent, Settlement};
 use crate::record::{Resolve, Verdict};
@@ -95,9 +95,7 @@ pub enum Export {
 }
 
 /// The routes of the log book.
-pub struct AuditApi {
-    pub(super) services: Arc<Services>,
-}
+pub struct AuditApi;
 
 #[OpenApi(tag = "Tag::Audit")]
 impl AuditApi {
@@ -107,7 +105,7 @@ impl AuditApi {
     #[oai(path = "/admin/audit", method = "get", operation_id = "listAudit")]
     async fn list(
         &self,
-        _authorized: Authorized<ToAdmin, NoBody>,
+        authorized: Authorized<ToAdmin, NoBody>,
         /// How many a page has, 1 to 1000; 100 unless told.
         limit: Query<Option<u32>>,
         /// Where to go on: the `next_cursor` of the page before.
@@ -123,12 +121,15 @@ impl AuditApi {
             Some("asc") => Order::Rising,
             Some(_) => return Err(ApiError::validation("order is asc or desc").about("order")),
         };
-        let key = &self.services.store.keyring().cursor;
+        let key = &authorized.services.store.keyring().cursor;
         let first = if order == Order::Falling { u64::MAX } else { 0 };
         let from = page::place(key, "audit", cursor.0.as_deref())?.unwrap_or(first);
         let wanted = event.0;
-        let (found, next) =
-            self.services.store.read_aside(move |rows| search(rows, from, order, limit, wanted.as_deref())).await?;
+        let (found, next) = authorized
+            .services
+            .store
+            .read_aside(move |rows| search(rows, from, order, limit, wanted.as_deref()))
+            .await?;
         Ok(Json(AuditPage {
             items: found.into_iter().map(|logged| Any(view(&logged))).collect(),
             next_cursor: next.map(|seq| page::cursor(key, "audit", seq)),
@@ -142,12 +143,12 @@ impl AuditApi {
     #[oai(path = "/admin/audit/verify", method = "get", operation_id = "verifyAudit")]
     async fn verify(
         &self,
-        _authorized: Authorized<ToAdmin, NoBody>,
+        authorized: Authorized<ToAdmin, NoBody>,
         /// A head kept outside: its sequence number, a colon, its digest.
         expect: Query<Option<String>>,
     ) -> Result<Json<Verification>, ApiError> {
         let expected = expect.0.as_deref().map(parse_head).transpose()?;
-        let store = &self.services.store;
+        let store = &authorized.services.store;
         let audit_key = Arc::new(store.keyring().audit.clone());
         let begun = store.read_aside(move |rows| Walk::begin(rows, &audit_key)).await?;
         let verdict = match begun {
@@ -168,8 +169,14 @@ impl AuditApi {
                 let found = store.read_aside(move |rows| audit::digest_at(rows, seq)).await?;
                 match found {
                     Some(found) if found == digest => intact,
-                    Some(_) => audit::Verdict::Broken { at: seq, why: "the entry is not the one that was expected" },
-                    None => audit::Verdict::Broken { at: seq, why: "the expected entry is not there" },
+                    Some(_) => audit::Verdict::Broken {
+                        at: seq,
+                        why: "the entry is not the one that was expected",
+                    },
+                    None => audit::Verdict::Broken {
+                        at: seq,
+                        why: "the expected entry is not there",
+                    },
                 }
             }
             (verdict, _) => verdict,
@@ -181,12 +188,16 @@ impl AuditApi {
     ///
     /// Every kept entry as one JSON object a line, oldest first.
     #[oai(path = "/admin/audit/export", method = "get", operation_id = "exportAudit")]
-    async fn export(&self, _authorized: Authorized<ToAdmin, NoBody>) -> Result<Export, ApiError> {
-        let store = self.services.store.clone();
+    async fn export(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Export, ApiError> {
+        let store = authorized.services.store.clone();
         let pages = stream::try_unfold((store, 0_u64), |(store, from)| async move {
-            let found = store.read_aside(move |rows| audit::page(rows, from, Order::Rising, STEP)).await;
+            let found = store
+                .read_aside(move |rows| audit::page(rows, from, Order::Rising, STEP))
+                .await;
             let found = found.map_err(std::io::Error::other)?;
-            let Some(last) = found.last() else { return Ok::<_, std::io::Error>(None) };
+            let Some(last) = found.last() else {
+                return Ok::<_, std::io::Error>(None);
+            };
             let next = last.seq + 1;
             let mut lines = Vec::new();
             for logged in &found {
@@ -215,8 +226,19 @@ impl AuditApi {
             (None, Some(task_id)) if !task_id.is_empty() => (Verdict::Task(task_id), "succeeded"),
             _ => return Err(ApiError::validation("say either outcome: not_sent, or task_id").about("outcome")),
         };
-        self.services.relay.resolve(Resolve { intent: id.0, verdict, actor }).await?;
-        Ok(Json(ResolvedIntent { id: id.0, outcome: outcome.to_owned() }))
+        authorized
+            .services
+            .relay
+            .resolve(Resolve {
+                intent: id.0,
+                verdict,
+                actor,
+            })
+            .await?;
+        Ok(Json(ResolvedIntent {
+            id: id.0,
+            outcome: outcome.to_owned(),
+        }))
     }
 }
 
@@ -265,13 +287,32 @@ fn parse_head(text: &str) -> Result<(u64, Digest), ApiError> {
 fn verification(verdict: &audit::Verdict) -> Verification {
     let (intact, first, head, broken) = match verdict {
         audit::Verdict::Intact { first, head } => (true, Some(*first), Some(link(head)), None),
-        audit::Verdict::Broken { at, why } => (false, None, None, Some(Break { at: *at, why: (*why).to_owned() })),
+        audit::Verdict::Broken { at, why } => (
+            false,
+            None,
+            None,
+            Some(Break {
+                at: *at,
+                why: (*why).to_owned(),
+            }),
+        ),
     };
-    Verification { intact, first, head, broken, proves: PROVES.to_owned(), does_not_prove: DOES_NOT_PROVE.to_owned() }
+    Verification {
+        intact,
+        first,
+        head,
+        broken,
+        proves: PROVES.to_owned(),
+        does_not_prove: DOES_NOT_PROVE.to_owned(),
+    }
 }
 
 fn link(head: &Link) -> LinkView {
-    LinkView { seq: head.seq, digest: head.digest.to_string(), at: head.at.to_string() }
+    LinkView {
+        seq: head.seq,
+        digest: head.digest.to_string(),
+        at: head.at.to_string(),
+    }
 }
 
 /// An entry as JSON.

@@ -35,7 +35,10 @@ impl Bodies {
     /// Bodies of at most `most` bytes each and `together` in all.
     #[must_use]
     pub fn new(most: usize, together: usize) -> Self {
-        Self { most, memory: Arc::new(Semaphore::new(together.min(Semaphore::MAX_PERMITS))) }
+        Self {
+            most,
+            memory: Arc::new(Semaphore::new(together.min(Semaphore::MAX_PERMITS))),
+        }
     }
 
     /// Reads a body to its end.
@@ -47,7 +50,10 @@ impl Bodies {
     /// # Cancel safety
     /// Dropping the future gives its share of the memory back.
     pub async fn read(&self, request: &Request, body: poem::Body) -> Result<Bytes, ApiError> {
-        let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let announced = request
+            .headers()
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if announced == Some(0) {
             return Ok(Bytes::new());
         }
@@ -89,13 +95,14 @@ impl Bodies {
     fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
         let many = u32::try_from(bytes).map_err(|_| self.too_large())?;
         let taken = Arc::clone(&self.memory).try_acquire_many_owned(many);
-        taken.map_err(|_| {
-            ApiError::new(Code::QueueFull, "too many large bodies at once").after(Duration::from_secs(1))
-        })
+        taken.map_err(|_| ApiError::new(Code::QueueFull, "too many large bodies at once").after(Duration::from_secs(1)))
     }
 
     fn too_large(&self) -> ApiError {
-        ApiError::new(Code::BodyTooLarge, format!("the body is larger than {} bytes", self.most))
+        ApiError::new(
+            Code::BodyTooLarge,
+            format!("the body is larger than {} bytes", self.most),
+        )
     }
 }
 

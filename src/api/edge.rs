@@ -33,6 +33,17 @@ pub struct Arrival {
     pub at: Instant,
 }
 
+impl Arrival {
+    /// How a request came, as the edge noted it.
+    ///
+    /// # Errors
+    /// [`ApiError`] for a request that did not pass the edge, which no route allows.
+    pub fn of(request: &Request) -> Result<Self, ApiError> {
+        let missing = || ApiError::new(Code::InternalError, "the request did not pass the edge");
+        request.data().cloned().ok_or_else(missing)
+    }
+}
+
 /// The outermost layer around all routes.
 pub struct Edge<E> {
     inner: E,
@@ -43,7 +54,11 @@ pub struct Edge<E> {
 impl<E: Endpoint<Output = Response>> Edge<E> {
     /// Wraps `inner`, whose routes are `routes`.
     pub fn new(inner: E, services: Arc<Services>, routes: Routes) -> Self {
-        Self { inner, services, routes }
+        Self {
+            inner,
+            services,
+            routes,
+        }
     }
 
     fn arrival(&self, request: &Request) -> Arrival {

@@ -16,8 +16,8 @@ use super::schema::ErrorEnvelope;
 use crate::admission::error::Rejected;
 use crate::auth::AuthError;
 use crate::model::id::RequestId;
-use crate::record::error::RecordError;
 use crate::record::ResolveError;
+use crate::record::error::RecordError;
 use crate::relay::error::{Failure, RelayError};
 use crate::store::error::StoreError;
 
@@ -216,7 +216,11 @@ impl ApiError {
     /// An error with a sentence for the client. The sentence holds nothing secret and nothing internal.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let retry = if code.forbids_retry() { Retry::Never } else { Retry::Free };
+        let retry = if code.forbids_retry() {
+            Retry::Never
+        } else {
+            Retry::Free
+        };
         Self {
             code,
             status: code.status(),
@@ -344,7 +348,10 @@ pub fn from_poem(error: &poem::Error) -> ApiError {
         status if status.is_client_error() => ApiError::validation(error.to_string()),
         _ => {
             tracing::error!(error = %error, "a handler failed");
-            ApiError::new(Code::InternalError, "Tollgate failed; the log names the cause under this request id")
+            ApiError::new(
+                Code::InternalError,
+                "Tollgate failed; the log names the cause under this request id",
+            )
         }
     }
 }
@@ -358,7 +365,10 @@ impl From<StoreError> for ApiError {
             StoreError::Corrupt { .. } | StoreError::Panicked | StoreError::Seal(_) => Code::InternalError,
         };
         tracing::error!(error = %error, "the store failed a request");
-        Self::new(code, "the store cannot serve this; the log names the cause under this request id")
+        Self::new(
+            code,
+            "the store cannot serve this; the log names the cause under this request id",
+        )
     }
 }
 
@@ -402,11 +412,17 @@ impl From<RecordError> for ApiError {
             RecordError::Unavailable(StoreError::Full) => Self::new(Code::StoreFull, message).after(MINUTE),
             RecordError::Unavailable(cause) => {
                 tracing::error!(error = %cause, "an intent could not be recorded");
-                Self::new(Code::AuditUnavailable, "the call could not be recorded, so it was not sent").after(RESTART)
+                Self::new(
+                    Code::AuditUnavailable,
+                    "the call could not be recorded, so it was not sent",
+                )
+                .after(RESTART)
             }
-            RecordError::TooSlow => {
-                Self::new(Code::AuditUnavailable, "the call was not recorded in time, so it was not sent").after(RESTART)
-            }
+            RecordError::TooSlow => Self::new(
+                Code::AuditUnavailable,
+                "the call was not recorded in time, so it was not sent",
+            )
+            .after(RESTART),
             RecordError::Full(_) => Self::new(Code::StoreFull, message).after(MINUTE),
             RecordError::Conflict => Self::new(Code::IdempotencyConflict, message).about("Idempotency-Key"),
             RecordError::InFlight => Self::new(Code::IdempotencyInFlight, message).about("Idempotency-Key"),
@@ -428,7 +444,10 @@ impl From<RelayError> for ApiError {
             RelayError::ModelDenied => Self::new(Code::ModelDenied, message),
             RelayError::TaskNotFound => Self::new(Code::NotFound, message).about("task_id"),
             RelayError::Deadline { intent } => Self::new(Code::UpstreamTimeout, message).committed(intent),
-            RelayError::Interrupted => Self { retry: Retry::Never, ..Self::new(Code::InternalError, message) },
+            RelayError::Interrupted => Self {
+                retry: Retry::Never,
+                ..Self::new(Code::InternalError, message)
+            },
             RelayError::Upstream { cause, intent } => Self::from_failure(cause, message).committed(intent),
         }
     }
@@ -442,8 +461,16 @@ impl ApiError {
             }
             Failure::Timeout => Self::new(Code::UpstreamTimeout, message),
             Failure::Status { status, retry_after } => {
-                let code = if status == StatusCode::TOO_MANY_REQUESTS { Code::RateLimited } else { Code::UpstreamFailed };
-                Self { status, retry_after, ..Self::new(code, message) }
+                let code = if status == StatusCode::TOO_MANY_REQUESTS {
+                    Code::RateLimited
+                } else {
+                    Code::UpstreamFailed
+                };
+                Self {
+                    status,
+                    retry_after,
+                    ..Self::new(code, message)
+                }
             }
         }
     }
@@ -469,23 +496,34 @@ impl ApiResponse for ApiError {
             (403, "The credential lacks the scope, or may not use the model."),
             (404, "Nothing is there, or nothing of the caller's."),
             (408, "The body did not come in time."),
-            (409, "The idempotency key's first use is another request, in flight, or of unknown outcome."),
+            (
+                409,
+                "The idempotency key's first use is another request, in flight, or of unknown outcome.",
+            ),
             (413, "The body is larger than `MAX_BODY_BYTES`."),
             (415, "The body is not JSON."),
             (429, "A limit or a queue is full. `Retry-After` says when to come back."),
             (500, "Tollgate failed."),
             (502, "The upstream failed, or its reply cannot be used."),
-            (503, "The call could not be recorded, no account is usable, or the process starts or drains."),
+            (
+                503,
+                "The call could not be recorded, no account is usable, or the process starts or drains.",
+            ),
             (504, "The upstream did not answer before the deadline."),
         ];
         let response = |&(status, description): &(u16, &'static str)| MetaResponse {
             description,
             status: Some(status),
             status_range: None,
-            content: vec![MetaMediaType { content_type: "application/json", schema: ErrorEnvelope::schema_ref() }],
+            content: vec![MetaMediaType {
+                content_type: "application/json",
+                schema: ErrorEnvelope::schema_ref(),
+            }],
             headers: super::schema::error_headers(status),
         };
-        MetaResponses { responses: statuses.iter().map(response).collect() }
+        MetaResponses {
+            responses: statuses.iter().map(response).collect(),
+        }
     }
 
     fn register(registry: &mut Registry) {
@@ -531,10 +569,18 @@ mod tests {
 
     #[test]
     fn an_error_after_a_commit_forbids_the_retry() {
-        let error = RelayError::Upstream { cause: Failure::Broken, intent: Some(3) };
+        let error = RelayError::Upstream {
+            cause: Failure::Broken,
+            intent: Some(3),
+        };
         let response = ApiError::from(error).render(RequestId::from_bits(1));
         assert_eq!(response.headers()["x-should-retry"], "false");
         let unsent = RelayError::Rejected(Rejected::NoAccount);
-        assert!(!ApiError::from(unsent).render(RequestId::from_bits(1)).headers().contains_key("x-should-retry"));
+        assert!(
+            !ApiError::from(unsent)
+                .render(RequestId::from_bits(1))
+                .headers()
+                .contains_key("x-should-retry")
+        );
     }
 }

@@ -91,12 +91,18 @@ impl TakesBody for NoBody {
 pub struct Raw(pub Bytes);
 
 impl TakesBody for Raw {
-    const TYPES: &'static [ApiExtractorType] =
-        &[ApiExtractorType::SecurityScheme, ApiExtractorType::RequestObject];
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme, ApiExtractorType::RequestObject];
 
     fn meta() -> Option<MetaRequest> {
-        let content = MetaMediaType { content_type: "application/json", schema: VolcengineRequest::schema_ref() };
-        Some(MetaRequest { description: None, content: vec![content], required: true })
+        let content = MetaMediaType {
+            content_type: "application/json",
+            schema: VolcengineRequest::schema_ref(),
+        };
+        Some(MetaRequest {
+            description: None,
+            content: vec![content],
+            required: true,
+        })
     }
 
     fn register(registry: &mut Registry) {
@@ -109,13 +115,19 @@ impl TakesBody for Raw {
 }
 
 impl<T: ParseFromJSON + Send> TakesBody for Json<T> {
-    const TYPES: &'static [ApiExtractorType] =
-        &[ApiExtractorType::SecurityScheme, ApiExtractorType::RequestObject];
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme, ApiExtractorType::RequestObject];
 
     fn meta() -> Option<MetaRequest> {
         let schema: MetaSchemaRef = <Self as Payload>::schema_ref();
-        let content = MetaMediaType { content_type: "application/json", schema };
-        Some(MetaRequest { description: None, content: vec![content], required: T::IS_REQUIRED })
+        let content = MetaMediaType {
+            content_type: "application/json",
+            schema,
+        };
+        Some(MetaRequest {
+            description: None,
+            content: vec![content],
+            required: T::IS_REQUIRED,
+        })
     }
 
     fn register(registry: &mut Registry) {
@@ -126,13 +138,22 @@ impl<T: ParseFromJSON + Send> TakesBody for Json<T> {
         let value = if bytes.is_empty() {
             serde_json::Value::Object(serde_json::Map::new())
         } else {
-            let named = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let named = request
+                .headers()
+                .get(CONTENT_TYPE)
+                .and_then(|value| value.to_str().ok());
             if !named.is_some_and(<Self as Payload>::check_content_type) {
-                return Err(ApiError::new(Code::UnsupportedMediaType, "the body must be application/json"));
+                return Err(ApiError::new(
+                    Code::UnsupportedMediaType,
+                    "the body must be application/json",
+                ));
             }
-            serde_json::from_slice(&bytes).map_err(|error| ApiError::validation(format!("the body is no JSON: {error}")))?
+            serde_json::from_slice(&bytes)
+                .map_err(|error| ApiError::validation(format!("the body is no JSON: {error}")))?
         };
-        T::parse_from_json(Some(value)).map(Json).map_err(|error| ApiError::validation(error.into_message()))
+        T::parse_from_json(Some(value))
+            .map(Json)
+            .map_err(|error| ApiError::validation(error.into_message()))
     }
 }
 
@@ -144,6 +165,8 @@ pub struct Authorized<D, B> {
     pub body: B,
     /// How it came.
     pub arrival: Arrival,
+    /// Whom to ask.
+    pub services: Arc<Services>,
     demand: PhantomData<D>,
 }
 
@@ -177,20 +200,45 @@ impl<'a, D: Demand, B: TakesBody> ApiExtractor<'a> for Authorized<D, B> {
     }
 }
 
+/// A request that anybody may make.
+pub struct Anybody(pub Arc<Services>);
+
+impl<'a> poem::FromRequest<'a> for Anybody {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(services(request).map(Arc::clone).map(Self)?)
+    }
+}
+
+fn services(request: &Request) -> Result<&Arc<Services>, ApiError> {
+    request
+        .data()
+        .ok_or_else(|| ApiError::new(Code::InternalError, "the request reached no service"))
+}
+
 async fn authorize<D: Demand, B: TakesBody>(
     request: &Request,
     body: &mut RequestBody,
 ) -> Result<Authorized<D, B>, ApiError> {
-    let internal = || ApiError::new(Code::InternalError, "the request reached no service");
-    let services = request.data::<Arc<Services>>().ok_or_else(internal)?;
-    let arrival = request.data::<Arrival>().cloned().ok_or_else(internal)?;
+    let services = services(request)?;
+    let arrival = Arrival::of(request)?;
     let body = body.take().unwrap_or_else(|_| poem::Body::empty());
     if D::PLANE == Plane::Admin && matches!(request.extensions().get::<Origin>(), Some(Origin::Control { .. })) {
         let bytes = services.bodies.read(request, body).await?;
         let caller = Caller::administrator(Identity::ControlSocket);
-        return Ok(Authorized { caller, body: B::parse(request, bytes)?, arrival, demand: PhantomData });
+        let body = B::parse(request, bytes)?;
+        return Ok(Authorized {
+            caller,
+            body,
+            arrival,
+            services: Arc::clone(services),
+            demand: PhantomData,
+        });
     }
-    let parts = Parts { method: request.method(), uri: request.original_uri(), headers: request.headers() };
+    let parts = Parts {
+        method: request.method(),
+        uri: request.original_uri(),
+        headers: request.headers(),
+    };
     let refuse = |error: crate::auth::AuthError| {
         if let Some(refusal) = error.refusal() {
             services.recorder.refuse(refusal);
@@ -199,10 +247,27 @@ async fn authorize<D: Demand, B: TakesBody>(
     };
     let presented = services.authenticator.inspect(&parts, D::PLANE).map_err(refuse)?;
     let bytes = services.bodies.read(request, body).await?;
-    let hash = if presented.needs_body_hash() { sha256(&bytes) } else { [0; 32] };
-    let caller = services.authenticator.verify(&presented, &parts, &hash, D::SCOPE).map_err(refuse)?;
-    tracing::Span::current().record(crate::telemetry::fields::KEY_ID, tracing::field::display(caller.identity));
-    Ok(Authorized { caller, body: B::parse(request, bytes)?, arrival, demand: PhantomData })
+    let hash = if presented.needs_body_hash() {
+        sha256(&bytes)
+    } else {
+        [0; 32]
+    };
+    let caller = services
+        .authenticator
+        .verify(&presented, &parts, &hash, D::SCOPE)
+        .map_err(refuse)?;
+    tracing::Span::current().record(
+        crate::telemetry::fields::KEY_ID,
+        tracing::field::display(caller.identity),
+    );
+    let body = B::parse(request, bytes)?;
+    Ok(Authorized {
+        caller,
+        body,
+        arrival,
+        services: Arc::clone(services),
+        demand: PhantomData,
+    })
 }
 
 /// The three ways to prove a key, any of which is enough.
@@ -210,7 +275,10 @@ const SCHEMES: [(&str, fn() -> MetaSecurityScheme); 3] = [
     ("Bearer", || MetaSecurityScheme {
         scheme: Some("bearer"),
         bearer_format: Some("sk_…"),
-        ..scheme("http", "The secret key of a client key, or `ADMIN_TOKEN`, as `Authorization: Bearer …`.")
+        ..scheme(
+            "http",
+            "The secret key of a client key, or `ADMIN_TOKEN`, as `Authorization: Bearer …`.",
+        )
     }),
     ("ApiKey", || MetaSecurityScheme {
         name: Some("X-Api-Key"),
@@ -220,7 +288,10 @@ const SCHEMES: [(&str, fn() -> MetaSecurityScheme); 3] = [
     ("Signature", || MetaSecurityScheme {
         name: Some("Authorization"),
         key_in: Some("header"),
-        ..scheme("apiKey", "Volcengine's HMAC-SHA256 (or AWS SigV4) over method, path, query, headers and body, with `X-Date`: what Volcengine's SDKs send.")
+        ..scheme(
+            "apiKey",
+            "Volcengine's HMAC-SHA256 (or AWS SigV4) over method, path, query, headers and body, with `X-Date`: what Volcengine's SDKs send.",
+        )
     }),
 ];
 

@@ -1,7 +1,6 @@
 //! Client keys: create, list, show, update, rotate, revoke, import.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use poem_openapi::param::{Path, Query};
@@ -11,7 +10,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::error::{ApiError, Code};
 use super::guard::{Authorized, NoBody, ToAdmin};
-use super::{Services, Tag, page};
+use super::{Tag, page};
 use crate::auth::{Actor, Issued, KeyChange, KeyError, KeySpec, Rotation};
 use crate::import::jimeng;
 use crate::model::clock::Timestamp;
@@ -210,9 +209,7 @@ pub enum Created {
 }
 
 /// The routes of client keys.
-pub struct KeysApi {
-    pub(super) services: Arc<Services>,
-}
+pub struct KeysApi;
 
 #[OpenApi(tag = "Tag::Keys")]
 impl KeysApi {
@@ -226,13 +223,18 @@ impl KeysApi {
         let spec = KeySpec {
             description: body.description.unwrap_or_default(),
             expires_at: moment(body.expires_at)?,
-            scopes: body.scopes.map_or(Ok(Scopes::of([Scope::Relay])), |names| scopes(&names))?,
+            scopes: body
+                .scopes
+                .map_or(Ok(Scopes::of([Scope::Relay])), |names| scopes(&names))?,
             schemes: body.schemes.map_or(Ok(Schemes::all()), |names| schemes(&names))?,
             models: body.models,
             limits: limits(body.limits.unwrap_or_default())?,
         };
-        let issued = self.services.issuer.create(spec, &by).await?;
-        Ok(Created::Created(Json(self.issued(issued))))
+        let issued = authorized.services.issuer.create(spec, &by).await?;
+        Ok(Created::Created(Json(IssuedKey::new(
+            &issued,
+            authorized.services.clock.wall(),
+        ))))
     }
 
     /// List client keys
@@ -241,19 +243,24 @@ impl KeysApi {
     #[oai(path = "/admin/keys", method = "get", operation_id = "listKeys")]
     async fn list(
         &self,
-        _authorized: Authorized<ToAdmin, NoBody>,
+        authorized: Authorized<ToAdmin, NoBody>,
         /// How many a page has, 1 to 1000; 100 unless told.
         limit: Query<Option<u32>>,
         /// Where to go on: the `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<KeyPage>, ApiError> {
         let limit = page::limit(limit.0)?;
-        let key = &self.services.store.keyring().cursor;
+        let key = &authorized.services.store.keyring().cursor;
         let from = page::place(key, "keys", cursor.0.as_deref())?.unwrap_or(0);
         let skip = usize::try_from(from).unwrap_or(usize::MAX);
-        let now = self.services.clock.wall();
-        let all = self.services.directory.list();
-        let items: Vec<_> = all.iter().skip(skip).take(limit).map(|key| KeyView::new(key, now)).collect();
+        let now = authorized.services.clock.wall();
+        let all = authorized.services.directory.list();
+        let items: Vec<_> = all
+            .iter()
+            .skip(skip)
+            .take(limit)
+            .map(|key| KeyView::new(key, now))
+            .collect();
         let more = all.len() > skip.saturating_add(items.len());
         let next_cursor = more.then(|| page::cursor(key, "keys", from + items.len() as u64));
         Ok(Json(KeyPage { items, next_cursor }))
@@ -263,12 +270,16 @@ impl KeysApi {
     #[oai(path = "/admin/keys/:id", method = "get", operation_id = "getKey")]
     async fn show(
         &self,
-        _authorized: Authorized<ToAdmin, NoBody>,
+        authorized: Authorized<ToAdmin, NoBody>,
         /// `key_` and 16 hex digits.
         id: Path<String>,
     ) -> Result<Json<KeyView>, ApiError> {
-        let key = self.services.directory.get(key_id(&id.0)?).ok_or_else(no_such_key)?;
-        Ok(Json(KeyView::new(&key, self.services.clock.wall())))
+        let key = authorized
+            .services
+            .directory
+            .get(key_id(&id.0)?)
+            .ok_or_else(no_such_key)?;
+        Ok(Json(KeyView::new(&key, authorized.services.clock.wall())))
     }
 
     /// Change a client key
@@ -289,10 +300,12 @@ impl KeysApi {
             scopes: body.scopes.map(|names| scopes(&names)).transpose()?,
             schemes: body.schemes.map(|names| schemes(&names)).transpose()?,
             models: cleared(body.models),
-            limits: cleared(body.limits).map(|view| limits(view.unwrap_or_default())).transpose()?,
+            limits: cleared(body.limits)
+                .map(|view| limits(view.unwrap_or_default()))
+                .transpose()?,
         };
-        let key = self.services.issuer.update(key_id(&id.0)?, change, &by).await?;
-        Ok(Json(KeyView::new(&key, self.services.clock.wall())))
+        let key = authorized.services.issuer.update(key_id(&id.0)?, change, &by).await?;
+        Ok(Json(KeyView::new(&key, authorized.services.clock.wall())))
     }
 
     /// Replace a client key
@@ -310,10 +323,15 @@ impl KeysApi {
         let rotation = Rotation {
             description: body.description,
             expires_at: moment(body.expires_at)?,
-            grace: body.grace_seconds.map_or(Rotation::default().grace, Duration::from_secs),
+            grace: body
+                .grace_seconds
+                .map_or(Rotation::default().grace, Duration::from_secs),
         };
-        let issued = self.services.issuer.rotate(key_id(&id.0)?, rotation, &by).await?;
-        Ok(Created::Created(Json(self.issued(issued))))
+        let issued = authorized.services.issuer.rotate(key_id(&id.0)?, rotation, &by).await?;
+        Ok(Created::Created(Json(IssuedKey::new(
+            &issued,
+            authorized.services.clock.wall(),
+        ))))
     }
 
     /// Revoke a client key
@@ -326,8 +344,15 @@ impl KeysApi {
         /// `key_` and 16 hex digits.
         id: Path<String>,
     ) -> Result<Json<RevokedKey>, ApiError> {
-        let key = self.services.issuer.revoke(key_id(&id.0)?, &actor(&authorized)).await?;
-        Ok(Json(RevokedKey { id: key.id.to_string(), status: "revoked".to_owned() }))
+        let key = authorized
+            .services
+            .issuer
+            .revoke(key_id(&id.0)?, &actor(&authorized))
+            .await?;
+        Ok(Json(RevokedKey {
+            id: key.id.to_string(),
+            status: "revoked".to_owned(),
+        }))
     }
 
     /// Import keys of a jimeng-relay
@@ -339,19 +364,21 @@ impl KeysApi {
         let by = actor(&authorized);
         let Json(body) = authorized.body;
         let rows = serde_json::Value::Array(body.rows.into_iter().map(|row| row.0).collect()).to_string();
-        let found = jimeng::from_json(rows.as_bytes(), &self.services.master_key)
+        let found = jimeng::from_json(rows.as_bytes(), &authorized.services.master_key)
             .map_err(|error| ApiError::validation(error.to_string()).about("rows"))?;
-        let imported = self.services.issuer.import(found.keys, &by).await?;
+        let imported = authorized.services.issuer.import(found.keys, &by).await?;
         Ok(Json(ImportedKeys {
             added: imported.added as u64,
             skipped: imported.skipped as u64,
             errors: found.refused.iter().map(ToString::to_string).collect(),
         }))
     }
+}
 
-    fn issued(&self, issued: Issued) -> IssuedKey {
-        let view = KeyView::new(&issued.key, self.services.clock.wall());
-        IssuedKey {
+impl IssuedKey {
+    fn new(issued: &Issued, now: Timestamp) -> Self {
+        let view = KeyView::new(&issued.key, now);
+        Self {
             id: view.id,
             access_key: view.access_key,
             secret_key: issued.secret.expose().to_owned(),
@@ -424,12 +451,20 @@ fn moment(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
 
 fn scopes(names: &[String]) -> Result<Scopes, ApiError> {
     let wrong = || ApiError::validation("scopes are relay, jobs and admin").about("scopes");
-    names.iter().map(|name| Scope::from_label(name).ok_or_else(wrong)).collect::<Result<Vec<_>, _>>().map(Scopes::of)
+    names
+        .iter()
+        .map(|name| Scope::from_label(name).ok_or_else(wrong))
+        .collect::<Result<Vec<_>, _>>()
+        .map(Scopes::of)
 }
 
 fn schemes(names: &[String]) -> Result<Schemes, ApiError> {
     let wrong = || ApiError::validation("schemes are signed and bearer").about("schemes");
-    names.iter().map(|name| Scheme::from_label(name).ok_or_else(wrong)).collect::<Result<Vec<_>, _>>().map(Schemes::of)
+    names
+        .iter()
+        .map(|name| Scheme::from_label(name).ok_or_else(wrong))
+        .collect::<Result<Vec<_>, _>>()
+        .map(Schemes::of)
 }
 
 fn limits(view: LimitsView) -> Result<Limits, ApiError> {
@@ -440,13 +475,20 @@ fn limits(view: LimitsView) -> Result<Limits, ApiError> {
         ("budget", view.budget),
     ] {
         if limit.is_some() {
-            let message = format!("this version does not enforce limits.{name}, so it does not promise it: leave it out");
+            let message =
+                format!("this version does not enforce limits.{name}, so it does not promise it: leave it out");
             return Err(ApiError::validation(message).about(format!("limits.{name}")));
         }
     }
     let zero = || ApiError::validation("limits.concurrency is at least 1").about("limits.concurrency");
-    let concurrency = view.concurrency.map(|limit| NonZeroU32::new(limit).ok_or_else(zero)).transpose()?;
-    Ok(Limits { concurrency, queue: view.queue })
+    let concurrency = view
+        .concurrency
+        .map(|limit| NonZeroU32::new(limit).ok_or_else(zero))
+        .transpose()?;
+    Ok(Limits {
+        concurrency,
+        queue: view.queue,
+    })
 }
 
 impl From<KeyError> for ApiError {

@@ -3,24 +3,24 @@
 //! From the outside in: [`edge`] (id, span, metric, envelope) → poem's routes → [`guard`] (cheap checks, body,
 //! credential) → a handler, which builds a `Call` or asks a service.
 
-mod audit;
-mod body;
-mod edge;
+pub mod audit;
+pub mod body;
+pub mod edge;
 pub mod error;
-mod guard;
-mod keys;
-mod open;
-mod operator;
-mod page;
-mod params;
-mod peer;
+pub mod guard;
+pub mod keys;
+pub mod open;
+pub mod operator;
+pub mod page;
+pub mod params;
+pub mod peer;
 pub mod readiness;
-mod routes;
-mod schema;
-mod spec;
-mod starting;
-mod tasks;
-mod volcengine;
+pub mod routes;
+pub mod schema;
+pub mod spec;
+pub mod starting;
+pub mod tasks;
+pub mod volcengine;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,41 +119,55 @@ pub fn token_digest(store: &Store, token: &str) -> Digest {
     store.keyring().digest.of("token", &[token.as_bytes()])
 }
 
-type Api = (
+/// Every operation of the document.
+type Operations = (
     volcengine::VolcengineApi,
     tasks::OwnApi,
     keys::KeysApi,
     tasks::AdminTasksApi,
     audit::AuditApi,
     operator::OperatorApi,
-    open::OpenApiRoutes,
+    open::OpenRoutes,
 );
 
-fn service(services: &Arc<Services>) -> OpenApiService<Api, ()> {
-    let services = || Arc::clone(services);
+fn service() -> OpenApiService<Operations, ()> {
     spec::service((
-        volcengine::VolcengineApi { services: services() },
-        tasks::OwnApi { services: services() },
-        keys::KeysApi { services: services() },
-        tasks::AdminTasksApi { services: services() },
-        audit::AuditApi { services: services() },
-        operator::OperatorApi { services: services() },
-        open::OpenApiRoutes { services: services() },
+        volcengine::VolcengineApi,
+        tasks::OwnApi,
+        keys::KeysApi,
+        tasks::AdminTasksApi,
+        audit::AuditApi,
+        operator::OperatorApi,
+        open::OpenRoutes,
     ))
+}
+
+/// The OpenAPI document, as `/openapi.json` serves it.
+#[must_use]
+pub fn document() -> String {
+    service().spec()
 }
 
 /// Every route, behind the edge.
 pub fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
-    let service = service(&services);
+    let service = service();
     let document = service.spec();
     let docs = service.swagger_ui_html();
-    let json = move |_| Response::builder().content_type("application/json").body(document.clone());
-    let html = move |_| Response::builder().content_type("text/html; charset=utf-8").body(docs.clone());
+    let json = move |_| {
+        Response::builder()
+            .content_type("application/json")
+            .body(document.clone())
+    };
+    let html = move |_| {
+        Response::builder()
+            .content_type("text/html; charset=utf-8")
+            .body(docs.clone())
+    };
     let routes = Route::new()
         .at("/openapi.json", poem::get(make_sync(json)))
         .at("/docs", poem::get(make_sync(html)))
         .nest("/", service);
-    Edge::new(poem::EndpointExt::map_to_response(routes), services, Routes::new(Api::meta(), PLAIN))
+    Edge::new(routes, services, Routes::new(Operations::meta(), PLAIN))
 }
 
 /// Routes that are not operations of the document.

@@ -1,15 +1,14 @@
 //! What is open to everybody, or to whoever is near: health, readiness, metrics.
 
-use std::sync::Arc;
-
 use http::header::AUTHORIZATION;
 use poem::Request;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::error::{ApiError, Code};
+use super::guard::Anybody;
 use super::readiness::Finding;
-use super::{Services, Tag, peer};
+use super::{Tag, peer};
 
 /// Alive.
 #[derive(Debug, Object)]
@@ -84,18 +83,18 @@ pub enum Metrics {
 }
 
 /// The open routes.
-pub struct OpenApiRoutes {
-    pub(super) services: Arc<Services>,
-}
+pub struct OpenRoutes;
 
 #[OpenApi(tag = "Tag::Operations")]
-impl OpenApiRoutes {
+impl OpenRoutes {
     /// Say whether the process lives
     ///
     /// Constant, for liveness and platform checks.
     #[oai(path = "/health", method = "get", operation_id = "health")]
     async fn health(&self) -> Json<Health> {
-        Json(Health { status: "ok".to_owned() })
+        Json(Health {
+            status: "ok".to_owned(),
+        })
     }
 
     /// Say whether calls would be served
@@ -103,25 +102,36 @@ impl OpenApiRoutes {
     /// 503 when the store cannot be written, no account is usable, the clock stands before the last record, or the
     /// process drains. For alerts and load balancers.
     #[oai(path = "/ready", method = "get", operation_id = "ready")]
-    async fn ready(&self) -> Ready {
-        let found = self.services.readiness().await;
+    async fn ready(&self, anybody: Anybody) -> Ready {
+        let found = anybody.0.readiness().await;
         if found.iter().all(|finding| finding.problem().is_none()) {
-            let total = self.services.facts.accounts.len() as u64;
+            let total = anybody.0.facts.accounts.len() as u64;
             return Ready::Yes(Json(Readiness {
                 status: "ok".to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                key_stats: KeyStats { total, available: total, failed: 0 },
+                key_stats: KeyStats {
+                    total,
+                    available: total,
+                    failed: 0,
+                },
             }));
         }
         let [store, accounts, clock, lifecycle] = found.map(|finding| match finding {
             Finding::Fine => "ok".to_owned(),
             Finding::Problem(problem) => problem.to_owned(),
         });
-        let first = [&lifecycle, &store, &clock, &accounts].into_iter().find(|text| *text != "ok");
+        let first = [&lifecycle, &store, &clock, &accounts]
+            .into_iter()
+            .find(|text| *text != "ok");
         Ready::No(Json(Unready {
             status: "error".to_owned(),
             message: first.cloned().unwrap_or_default(),
-            checks: Checks { store, accounts, clock, lifecycle },
+            checks: Checks {
+                store,
+                accounts,
+                clock,
+                lifecycle,
+            },
         }))
     }
 
@@ -130,19 +140,27 @@ impl OpenApiRoutes {
     /// In Prometheus' text format. With `METRICS_TOKEN` set, it must be sent as bearer; without one, only a private peer
     /// that came through no proxy sees them.
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
-    async fn metrics(&self, request: &Request) -> Result<Metrics, ApiError> {
-        let services = &self.services;
+    async fn metrics(&self, request: &Request, anybody: Anybody) -> Result<Metrics, ApiError> {
+        let services = anybody.0;
         let allowed = match &services.metrics_token {
             Some(token) => presented(request).is_some_and(|bearer| services.digest_token(bearer).ct_eq(token)),
             None => peer::is_private_and_direct(request, services.trusted_proxy_hops),
         };
         if !allowed {
-            return Err(ApiError::new(Code::AuthFailed, "send METRICS_TOKEN as bearer, or come from a private address"));
+            return Err(ApiError::new(
+                Code::AuthFailed,
+                "send METRICS_TOKEN as bearer, or come from a private address",
+            ));
         }
         Ok(Metrics::Text(PlainText(services.scrape().await)))
     }
 }
 
 fn presented(request: &Request) -> Option<&str> {
-    request.headers().get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    request
+        .headers()
+        .get(AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix("Bearer ")
 }

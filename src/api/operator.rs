@@ -1,13 +1,11 @@
 //! What the operator looks at: the gates, and the process.
 
-use std::sync::Arc;
-
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
+use super::Tag;
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin};
-use super::{Services, Tag};
 use crate::store::schema::SCHEMA;
 
 /// How one gate of an account stands.
@@ -75,9 +73,7 @@ pub struct InfoLimits {
 }
 
 /// The routes of the operator.
-pub struct OperatorApi {
-    pub(super) services: Arc<Services>,
-}
+pub struct OperatorApi;
 
 #[OpenApi(tag = "Tag::Operator")]
 impl OperatorApi {
@@ -85,8 +81,8 @@ impl OperatorApi {
     ///
     /// How every account's gates stand, by operation class.
     #[oai(path = "/admin/queues", method = "get", operation_id = "listQueues")]
-    async fn queues(&self, _authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<QueuePage>, ApiError> {
-        let views = self.services.admission.view().into_iter().map(|view| QueueView {
+    async fn queues(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<QueuePage>, ApiError> {
+        let views = authorized.services.admission.view().into_iter().map(|view| QueueView {
             upstream: view.upstream.to_owned(),
             account: view.account,
             class: view.class.label().to_owned(),
@@ -96,13 +92,16 @@ impl OperatorApi {
             waiting: (view.snapshot.waiting_interactive + view.snapshot.waiting_background) as u64,
             oldest_wait_seconds: view.snapshot.oldest_wait.map(|wait| wait.as_secs_f64()),
         });
-        Ok(Json(QueuePage { items: views.collect(), next_cursor: None }))
+        Ok(Json(QueuePage {
+            items: views.collect(),
+            next_cursor: None,
+        }))
     }
 
     /// Show what runs here
     #[oai(path = "/admin/info", method = "get", operation_id = "getInfo")]
-    async fn info(&self, _authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<Info>, ApiError> {
-        let services = &self.services;
+    async fn info(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<Info>, ApiError> {
+        let services = authorized.services;
         let facts = &services.facts;
         Ok(Json(Info {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -37,7 +37,11 @@ pub fn place(key: &DigestKey, list: &str, text: Option<&str>) -> Result<Option<u
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| wrong())?;
     let (place, _) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
     let place = u64::from_be_bytes(*place);
-    if cursor(key, list, place) == text { Ok(Some(place)) } else { Err(wrong()) }
+    if cursor(key, list, place) == text {
+        Ok(Some(place))
+    } else {
+        Err(wrong())
+    }
 }
 
 /// Bytes of the MAC that a cursor carries: it guards no secret.

@@ -10,11 +10,23 @@ use poem::Request;
 /// stands left of it was written by the client and is not looked at.
 #[must_use]
 pub fn address(request: &Request, hops: u8) -> Option<IpAddr> {
-    let direct = request.remote_addr().as_socket_addr().map(|peer| peer.ip().to_canonical());
-    let Some(place) = usize::from(hops).checked_sub(1) else { return direct };
-    let forwarded = request.headers().get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let direct = request
+        .remote_addr()
+        .as_socket_addr()
+        .map(|peer| peer.ip().to_canonical());
+    let Some(place) = usize::from(hops).checked_sub(1) else {
+        return direct;
+    };
+    let forwarded = request
+        .headers()
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let entries: Vec<&str> = forwarded.flat_map(|line| line.split(',')).map(str::trim).collect();
-    let entry = entries.len().checked_sub(place + 1).and_then(|index| entries.get(index));
+    let entry = entries
+        .len()
+        .checked_sub(place + 1)
+        .and_then(|index| entries.get(index));
     entry.and_then(|text| parse(text)).or(direct)
 }
 
@@ -29,12 +41,15 @@ fn parse(text: &str) -> Option<IpAddr> {
 #[must_use]
 pub fn is_private_and_direct(request: &Request, hops: u8) -> bool {
     let proxied = PROXY_HEADERS.iter().any(|name| request.headers().contains_key(*name));
-    let private = request.remote_addr().as_socket_addr().is_some_and(|peer| match peer.ip().to_canonical() {
-        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
-        IpAddr::V6(address) => {
-            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
-        }
-    });
+    let private = request
+        .remote_addr()
+        .as_socket_addr()
+        .is_some_and(|peer| match peer.ip().to_canonical() {
+            IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+            IpAddr::V6(address) => {
+                address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+            }
+        });
     hops == 0 && private && !proxied
 }
 

@@ -86,7 +86,11 @@ impl Services {
     /// Every metric, with the gauges as they stand.
     pub(super) async fn scrape(&self) -> String {
         self.admission.publish();
-        let rows = self.store.read_aside(|reader| reader.row_counts()).await.unwrap_or_default();
+        let rows = self
+            .store
+            .read_aside(|reader| reader.row_counts())
+            .await
+            .unwrap_or_default();
         let (file, free) = (self.facts.disk)();
         metrics::store(file, free, &rows);
         for (status, number) in self.directory.counts(self.clock.wall()) {

@@ -17,9 +17,16 @@ impl Routes {
     /// The operations of the document, and the plain routes beside them.
     #[must_use]
     pub fn new(operations: Vec<MetaApi>, plain: &[&'static str]) -> Self {
-        let mut routes: Vec<Route> = plain.iter().map(|path| Route::new(path, "GET, HEAD".to_owned())).collect();
+        let mut routes: Vec<Route> = plain
+            .iter()
+            .map(|path| Route::new(path, "GET, HEAD".to_owned()))
+            .collect();
         for path in operations.into_iter().flat_map(|api| api.paths) {
-            let mut methods: Vec<String> = path.operations.iter().map(|op| op.method.to_string().to_uppercase()).collect();
+            let mut methods: Vec<String> = path
+                .operations
+                .iter()
+                .map(|op| op.method.to_string().to_uppercase())
+                .collect();
             if methods.iter().any(|method| method == "GET") {
                 methods.push("HEAD".to_owned());
             }
@@ -48,13 +55,19 @@ impl Routes {
 
 impl Route {
     fn new(label: &'static str, methods: String) -> Self {
-        Self { label, segments: label.split('/').collect(), methods }
+        Self {
+            label,
+            segments: label.split('/').collect(),
+            methods,
+        }
     }
 
     fn matches(&self, path: &str) -> bool {
         let mut parts = path.split('/');
         let same = self.segments.iter().all(|segment| {
-            parts.next().is_some_and(|part| segment.starts_with('{') && !part.is_empty() || *segment == part)
+            parts
+                .next()
+                .is_some_and(|part| segment.starts_with('{') && !part.is_empty() || *segment == part)
         });
         same && parts.next().is_none()
     }

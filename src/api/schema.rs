@@ -3,9 +3,9 @@
 //! Relayed bodies pass as bytes; their schemas are open (more fields, no closed enums), so that a strict client drops
 //! nothing.
 
+use poem_openapi::Object;
 use poem_openapi::registry::{MetaHeader, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
-use poem_openapi::Object;
 use serde_json::{Value, json};
 
 /// What an error says, in the words that OpenAI's SDKs read.

@@ -25,7 +25,10 @@ impl Endpoint for Starting {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let id = new_request_id(self.entropy.as_ref(), self.clock.as_ref());
         let json = |status, body: serde_json::Value| {
-            Response::builder().status(status).content_type("application/json").body(body.to_string())
+            Response::builder()
+                .status(status)
+                .content_type("application/json")
+                .body(body.to_string())
         };
         let mut response = match request.uri().path() {
             "/health" => json(StatusCode::OK, json!({ "status": "ok" })),

@@ -1,7 +1,5 @@
 //! Submits and what came of them: a caller's own, and every one for the operator.
 
-use std::sync::Arc;
-
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -71,9 +69,7 @@ impl TaskView {
 }
 
 /// The caller's own view.
-pub struct OwnApi {
-    pub(super) services: Arc<Services>,
-}
+pub struct OwnApi;
 
 #[OpenApi(tag = "Tag::Own")]
 impl OwnApi {
@@ -89,7 +85,14 @@ impl OwnApi {
         /// Where to go on: the `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<TaskPage>, ApiError> {
-        list(&self.services, authorized.caller.owner, limit.0, cursor.0.as_deref()).await.map(Json)
+        list(
+            &authorized.services,
+            authorized.caller.owner,
+            limit.0,
+            cursor.0.as_deref(),
+        )
+        .await
+        .map(Json)
     }
 
     /// Show your key
@@ -97,7 +100,7 @@ impl OwnApi {
     /// What the key that signed this request is and may do.
     #[oai(path = "/v1/key", method = "get", operation_id = "getOwnKey")]
     async fn own_key(&self, authorized: Authorized<ToRelay, NoBody>) -> Result<Json<KeyView>, ApiError> {
-        let services = &self.services;
+        let services = authorized.services;
         let id = authorized.caller.key().ok_or_else(super::keys::no_such_key)?;
         let key = services.directory.get(id).ok_or_else(super::keys::no_such_key)?;
         Ok(Json(KeyView::new(&key, services.clock.wall())))
@@ -105,9 +108,7 @@ impl OwnApi {
 }
 
 /// The operator's view.
-pub struct AdminTasksApi {
-    pub(super) services: Arc<Services>,
-}
+pub struct AdminTasksApi;
 
 #[OpenApi(tag = "Tag::Tasks")]
 impl AdminTasksApi {
@@ -117,7 +118,7 @@ impl AdminTasksApi {
     #[oai(path = "/admin/tasks", method = "get", operation_id = "adminListTasks")]
     async fn list(
         &self,
-        _authorized: Authorized<ToAdmin, NoBody>,
+        authorized: Authorized<ToAdmin, NoBody>,
         /// A rotation family: `own_` and 16 hex digits.
         owner: Query<Option<String>>,
         /// How many a page has, 1 to 1000; 100 unless told.
@@ -129,9 +130,13 @@ impl AdminTasksApi {
             Some(owner) => {
                 let wrong = |error| ApiError::validation(format!("{error}")).about("owner");
                 let owner = owner.parse().map_err(wrong)?;
-                list(&self.services, owner, limit.0, cursor.0.as_deref()).await.map(Json)
+                list(&authorized.services, owner, limit.0, cursor.0.as_deref())
+                    .await
+                    .map(Json)
             }
-            None => everybodys(&self.services, limit.0, cursor.0.as_deref()).await.map(Json),
+            None => everybodys(&authorized.services, limit.0, cursor.0.as_deref())
+                .await
+                .map(Json),
         }
     }
 }
@@ -146,18 +151,42 @@ async fn list(
     let key = &services.store.keyring().cursor;
     let name = format!("tasks of {owner}");
     let before = page::place(key, &name, cursor)?.unwrap_or(u64::MAX);
-    let rows = services.store.read_aside(move |rows| tasks::submits_of(rows, owner, before, limit)).await?;
-    let next = rows.last().filter(|_| rows.len() == limit).map(|(intent, _)| page::cursor(key, &name, *intent));
-    let items = rows.into_iter().map(|(intent, submit)| TaskView::new(owner, intent, submit)).collect();
-    Ok(TaskPage { items, next_cursor: next })
+    let rows = services
+        .store
+        .read_aside(move |rows| tasks::submits_of(rows, owner, before, limit))
+        .await?;
+    let next = rows
+        .last()
+        .filter(|_| rows.len() == limit)
+        .map(|(intent, _)| page::cursor(key, &name, *intent));
+    let items = rows
+        .into_iter()
+        .map(|(intent, submit)| TaskView::new(owner, intent, submit))
+        .collect();
+    Ok(TaskPage {
+        items,
+        next_cursor: next,
+    })
 }
 
 async fn everybodys(services: &Services, asked: Option<u32>, cursor: Option<&str>) -> Result<TaskPage, ApiError> {
     let limit = page::limit(asked)?;
     let key = &services.store.keyring().cursor;
     let before = page::place(key, "tasks", cursor)?.unwrap_or(u64::MAX);
-    let rows = services.store.read_aside(move |rows| tasks::latest_submits(rows, before, limit)).await?;
-    let next = rows.last().filter(|_| rows.len() == limit).map(|(at, _)| page::cursor(key, "tasks", at.intent));
-    let items = rows.into_iter().map(|(at, submit)| TaskView::new(at.owner, at.intent, submit)).collect();
-    Ok(TaskPage { items, next_cursor: next })
+    let rows = services
+        .store
+        .read_aside(move |rows| tasks::latest_submits(rows, before, limit))
+        .await?;
+    let next = rows
+        .last()
+        .filter(|_| rows.len() == limit)
+        .map(|(at, _)| page::cursor(key, "tasks", at.intent));
+    let items = rows
+        .into_iter()
+        .map(|(at, submit)| TaskView::new(at.owner, at.intent, submit))
+        .collect();
+    Ok(TaskPage {
+        items,
+        next_cursor: next,
+    })
 }

@@ -4,19 +4,19 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use poem::{IntoResponse, Request, Response};
-use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::param::{Header, Query};
+use poem_openapi::registry::{
+    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, OpenApi};
-use poem_openapi::param::{Header, Query};
 
-use std::sync::Arc;
-
+use super::Tag;
 use super::edge::Arrival;
 use super::error::{ApiError, Code};
 use super::guard::{Authorized, Raw, ToRelay};
 use super::params::{ActionParam, VersionParam};
 use super::schema::VolcengineReply;
-use super::{Services, Tag};
 use crate::model::call::Call;
 use crate::model::caller::Caller;
 use crate::model::control::{self, ScanError};
@@ -28,9 +28,7 @@ use crate::relay::{Answer, Origin};
 use crate::telemetry::fields;
 
 /// The relayed routes.
-pub struct VolcengineApi {
-    pub(super) services: Arc<Services>,
-}
+pub struct VolcengineApi;
 
 #[OpenApi(tag = "Tag::Volcengine")]
 impl VolcengineApi {
@@ -71,19 +69,17 @@ impl VolcengineApi {
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<String>>,
     ) -> Result<Relayed, ApiError> {
-        self.relay(request, authorized, Operation::Sync2AsyncSubmitTask, idempotency_key.0).await
+        self.relay(request, authorized, Operation::Sync2AsyncSubmitTask, idempotency_key.0)
+            .await
     }
 
     /// Fetch a task's result
     ///
     /// The same as `Action=CVSync2AsyncGetResult`. Free; only for the owner of the task.
     #[oai(path = "/v1/get-result", method = "post", operation_id = "getResult")]
-    async fn get_result(
-        &self,
-        request: &Request,
-        authorized: Authorized<ToRelay, Raw>,
-    ) -> Result<Relayed, ApiError> {
-        self.relay(request, authorized, Operation::Sync2AsyncGetResult, None).await
+    async fn get_result(&self, request: &Request, authorized: Authorized<ToRelay, Raw>) -> Result<Relayed, ApiError> {
+        self.relay(request, authorized, Operation::Sync2AsyncGetResult, None)
+            .await
     }
 
     async fn relay(
@@ -93,11 +89,17 @@ impl VolcengineApi {
         operation: Operation,
         idempotency_key: Option<String>,
     ) -> Result<Relayed, ApiError> {
-        let Authorized { caller, body: Raw(body), arrival, .. } = authorized;
+        let Authorized {
+            caller,
+            body: Raw(body),
+            arrival,
+            services,
+            ..
+        } = authorized;
         let span = tracing::Span::current();
         span.record(fields::OPERATION, operation.label());
         let call = call(operation, caller, body, &arrival, request.headers(), idempotency_key)?;
-        let answered = self.services.relay.run(call, Lane::Interactive).await;
+        let answered = services.relay.run(call, Lane::Interactive).await;
         span.record(fields::OUTCOME, if answered.is_ok() { "answered" } else { "failed" });
         Ok(Relayed(answered?))
     }
@@ -129,7 +131,9 @@ fn call(
 ) -> Result<Call, ApiError> {
     let idempotency = match idempotency_key {
         Some(text) if operation.class().is_paid() => {
-            let parsed = text.parse().map_err(|error| ApiError::validation(format!("{error}")).about("Idempotency-Key"));
+            let parsed = text
+                .parse()
+                .map_err(|error| ApiError::validation(format!("{error}")).about("Idempotency-Key"));
             Some(parsed?)
         }
         _ => None,
@@ -169,7 +173,11 @@ fn control_fields(
         Err(ScanError::NotJson { .. } | ScanError::NotAnObject) if !checked => return Ok((None, None)),
         Err(error) => return Err(ApiError::validation(error.to_string())),
     };
-    let model = control.req_key.as_ref().and_then(|field| field.value.as_text()).map(str::to_owned);
+    let model = control
+        .req_key
+        .as_ref()
+        .and_then(|field| field.value.as_text())
+        .map(str::to_owned);
     let task_id = control.task_id.as_ref().map(|field| field.value.to_string());
     if caller.models.is_some() && model.is_none() {
         return Err(ApiError::validation("this key may use some models only: name one").about("req_key"));
@@ -185,7 +193,12 @@ pub struct Relayed(Answer);
 
 impl IntoResponse for Relayed {
     fn into_response(self) -> Response {
-        let Answer { reply, origin, recorded, intent } = self.0;
+        let Answer {
+            reply,
+            origin,
+            recorded,
+            intent,
+        } = self.0;
         let mut response = Response::builder().status(reply.status).body(reply.body.clone());
         let headers = response.headers_mut();
         for (name, value) in &reply.headers {
@@ -225,7 +238,10 @@ impl ApiResponse for Relayed {
                 headers: vec![
                     text("X-Request-Id", "Our id of the request."),
                     text("X-Tt-Logid", "Volcengine's own id of the request."),
-                    text("Idempotency-Replayed", "`true` when the reply is a repeat from the record."),
+                    text(
+                        "Idempotency-Replayed",
+                        "`true` when the reply is a repeat from the record.",
+                    ),
                     text("Tollgate-Record", "`failed` when the reply could not be recorded."),
                 ],
             }],
@@ -243,15 +259,27 @@ mod tests {
 
     #[test]
     fn an_action_is_named_once_with_its_own_version() {
-        assert!(matches!(operation("Action=CVProcess&Version=2022-08-31"), Ok(Operation::Process)));
-        assert!(matches!(operation("Action=CVCancelTask&Version=2024-06-06&x=1"), Ok(Operation::CancelTask)));
+        assert!(matches!(
+            operation("Action=CVProcess&Version=2022-08-31"),
+            Ok(Operation::Process)
+        ));
+        assert!(matches!(
+            operation("Action=CVCancelTask&Version=2024-06-06&x=1"),
+            Ok(Operation::CancelTask)
+        ));
         for (query, code) in [
             ("", Code::NotFound),
             ("Action=Nothing&Version=2022-08-31", Code::NotFound),
             ("Action=CVProcess", Code::ValidationFailed),
             ("Action=CVCancelTask&Version=2022-08-31", Code::ValidationFailed),
-            ("Action=CVProcess&Action=CVProcess&Version=2022-08-31", Code::ValidationFailed),
-            ("Action=CVProcess&action=CVSubmitTask&Version=2022-08-31", Code::ValidationFailed),
+            (
+                "Action=CVProcess&Action=CVProcess&Version=2022-08-31",
+                Code::ValidationFailed,
+            ),
+            (
+                "Action=CVProcess&action=CVSubmitTask&Version=2022-08-31",
+                Code::ValidationFailed,
+            ),
         ] {
             assert_eq!(operation(query).unwrap_err().code(), code, "{query}");
         }

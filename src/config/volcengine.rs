@@ -39,15 +39,21 @@ impl Volcengine {
     /// No submit starts with less than this left before its deadline.
     pub const LEAST_TIME_TO_SUBMIT: Duration = Duration::from_secs(5);
 
+    /// Where signatures are for, unless `VOLC_REGION` says otherwise.
+    pub const DEFAULT_REGION: &str = "cn-north-1";
+
+    /// From the head of a request to its answer, unless `VOLC_DEADLINE` says otherwise.
+    pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(28);
+
     /// `None` where no keys are set; the other variables are checked all the same.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let accounts = accounts(reader);
         let volcengine = Self {
-            region: reader.value_or("VOLC_REGION", "cn-north-1".to_owned(), region),
+            region: reader.value_or("VOLC_REGION", Self::DEFAULT_REGION.to_owned(), region),
             host: reader.value_or("VOLC_HOST", Authority::from_static("visual.volcengineapi.com"), host),
             scheme: reader.value_or("VOLC_SCHEME", Scheme::HTTPS, scheme),
             timeout: reader.value_or("VOLC_TIMEOUT", Duration::from_secs(30), value::timeout),
-            deadline: reader.value_or("VOLC_DEADLINE", Duration::from_secs(28), deadline),
+            deadline: reader.value_or("VOLC_DEADLINE", Self::DEFAULT_DEADLINE, deadline),
             accounts,
         };
         (!volcengine.accounts.is_empty()).then_some(volcengine)

@@ -15,11 +15,11 @@ use crate::model::id::AccountId;
 use crate::model::outcome::Outcome;
 use crate::model::reply::Reply;
 use crate::telemetry::{fields, metrics};
+use crate::upstream::Verdict;
 use crate::upstream::error::{Fault, Phase, UpstreamError};
 use crate::upstream::mark::SentMark;
 use crate::upstream::transport::{Outbound, Patience, Transport};
 use crate::upstream::volcengine::{self, InvalidAddress, Wire};
-use crate::upstream::Verdict;
 
 /// The accounts, and the way to them.
 pub struct Dispatcher {
@@ -73,7 +73,9 @@ impl Dispatcher {
         max_bytes: usize,
     ) -> Result<Self, InvalidAddress> {
         let mut accounts = Vec::new();
-        let pairs = settings.into_iter().flat_map(|settings| settings.accounts.iter().map(move |pair| (settings, pair)));
+        let pairs = settings
+            .into_iter()
+            .flat_map(|settings| settings.accounts.iter().map(move |pair| (settings, pair)));
         for (settings, credential) in pairs {
             let id = account_id(ids, credential.access_key.expose());
             let signer = Signer::new(
@@ -88,13 +90,24 @@ impl Dispatcher {
             accounts.push(Account { id, label, wire });
         }
         let first_byte = settings.map_or(BODY_PATIENCE, |settings| settings.timeout);
-        let patience = Patience { first_byte, total: first_byte + BODY_PATIENCE, max_bytes };
-        Ok(Self { accounts, transport, clock, patience })
+        let patience = Patience {
+            first_byte,
+            total: first_byte + BODY_PATIENCE,
+            max_bytes,
+        };
+        Ok(Self {
+            accounts,
+            transport,
+            clock,
+            patience,
+        })
     }
 
     /// Every account: its id, its upstream's name and its label.
     pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &'static str, String)> {
-        self.accounts.iter().map(|account| (account.id, volcengine::NAME, account.label.clone()))
+        self.accounts
+            .iter()
+            .map(|account| (account.id, volcengine::NAME, account.label.clone()))
     }
 
     /// The accounts that can serve a call: the one it is pinned to if that still exists, else every one.
@@ -120,7 +133,10 @@ impl Dispatcher {
             { fields::OUTCOME } = tracing::field::Empty,
         );
         let result = tracing::Instrument::instrument(self.exchange(call, account, mark), span.clone()).await;
-        let attempt = Attempt { result, took: begun.elapsed() };
+        let attempt = Attempt {
+            result,
+            took: begun.elapsed(),
+        };
         let outcome = attempt.outcome();
         span.record(fields::OUTCOME, outcome.label());
         if let Some(account) = self.accounts.iter().find(|known| known.id == account) {
@@ -135,13 +151,22 @@ impl Dispatcher {
         account: AccountId,
         mark: SentMark,
     ) -> Result<(Reply, Verdict), UpstreamError> {
-        let unsent = UpstreamError { phase: Phase::Connect, fault: Fault::Broken };
+        let unsent = UpstreamError {
+            phase: Phase::Connect,
+            fault: Fault::Broken,
+        };
         let account = self.accounts.iter().find(|known| known.id == account).ok_or(unsent)?;
         let (uri, headers) = account
             .wire
             .request(call.operation, &call.body, call.accept.as_ref(), self.clock.wall())
             .map_err(|_| unsent)?;
-        let outbound = Outbound { uri, headers, body: call.body.clone(), mark, patience: self.patience };
+        let outbound = Outbound {
+            uri,
+            headers,
+            body: call.body.clone(),
+            mark,
+            patience: self.patience,
+        };
         let received = self.transport.send(outbound).await.inspect_err(|error| {
             tracing::warn!(error = %error, "an attempt brought no whole reply");
         })?;
@@ -153,7 +178,10 @@ impl Dispatcher {
 
 fn account_id(ids: &DigestKey, access_key: &str) -> AccountId {
     let digest = ids.of("account", &[volcengine::NAME.as_bytes(), access_key.as_bytes()]);
-    let (first, _) = digest.as_bytes().split_first_chunk::<8>().map_or(([0; 8], &[][..]), |(first, rest)| (*first, rest));
+    let (first, _) = digest
+        .as_bytes()
+        .split_first_chunk::<8>()
+        .map_or(([0; 8], &[][..]), |(first, rest)| (*first, rest));
     AccountId::from_bits(u64::from_be_bytes(first))
 }
 

@@ -82,7 +82,9 @@ fn http_date(text: &str) -> Option<Timestamp> {
 
 /// Doubles from 200 ms to 2 s, between half and the whole of it.
 fn backoff(made: u32, jitter: f64) -> Duration {
-    let whole = FIRST_BACKOFF.saturating_mul(1 << made.saturating_sub(1).min(8)).min(LONGEST_BACKOFF);
+    let whole = FIRST_BACKOFF
+        .saturating_mul(1 << made.saturating_sub(1).min(8))
+        .min(LONGEST_BACKOFF);
     whole.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 
@@ -110,18 +112,37 @@ mod tests {
         let body = Bytes::from(format!(r#"{{"code":{code}}}"#));
         let status = StatusCode::from_u16(status).unwrap();
         let verdict = volcengine::read(operation, status, &headers, &body);
-        Attempt { result: Ok((Reply { status, headers, body }, verdict)), took: Duration::ZERO }
+        Attempt {
+            result: Ok((Reply { status, headers, body }, verdict)),
+            took: Duration::ZERO,
+        }
     }
 
     fn failed(phase: Phase) -> Attempt {
-        Attempt { result: Err(UpstreamError { phase, fault: Fault::Timeout }), took: Duration::ZERO }
+        Attempt {
+            result: Err(UpstreamError {
+                phase,
+                fault: Fault::Timeout,
+            }),
+            took: Duration::ZERO,
+        }
     }
 
     fn after(class: Class, attempt: &Attempt) -> Next {
         let now = Instant::now();
         let wall = "2026-02-24T10:00:00Z".parse().unwrap();
         let latest = now + Duration::from_secs(100);
-        next(attempt, &Situation { class, made: 1, latest, now, wall, jitter: 1.0 })
+        next(
+            attempt,
+            &Situation {
+                class,
+                made: 1,
+                latest,
+                now,
+                wall,
+                jitter: 1.0,
+            },
+        )
     }
 
     const SUBMIT: Operation = Operation::Sync2AsyncSubmitTask;
@@ -129,9 +150,15 @@ mod tests {
 
     #[test]
     fn a_submit_is_repeated_only_if_unsent_or_refused_outright() {
-        assert!(matches!(after(Class::Submit, &failed(Phase::Connect)), Next::After(_, RetryReason::Connect)));
+        assert!(matches!(
+            after(Class::Submit, &failed(Phase::Connect)),
+            Next::After(_, RetryReason::Connect)
+        ));
         let refused = replied(SUBMIT, 429, 50_430, None);
-        assert!(matches!(after(Class::Submit, &refused), Next::After(_, RetryReason::Limited)));
+        assert!(matches!(
+            after(Class::Submit, &refused),
+            Next::After(_, RetryReason::Limited)
+        ));
         for attempt in [
             failed(Phase::Head),
             failed(Phase::Body),
@@ -146,9 +173,15 @@ mod tests {
 
     #[test]
     fn a_query_is_repeated_after_a_failure_too() {
-        assert!(matches!(after(Class::Query, &failed(Phase::Body)), Next::After(_, RetryReason::Failed)));
+        assert!(matches!(
+            after(Class::Query, &failed(Phase::Body)),
+            Next::After(_, RetryReason::Failed)
+        ));
         let failure = replied(QUERY, 500, 50_500, None);
-        assert!(matches!(after(Class::Query, &failure), Next::After(_, RetryReason::Failed)));
+        assert!(matches!(
+            after(Class::Query, &failure),
+            Next::After(_, RetryReason::Failed)
+        ));
         assert_eq!(after(Class::Query, &replied(QUERY, 400, 50_511, None)), Next::Stop);
     }
 
@@ -160,7 +193,10 @@ mod tests {
             assert_eq!(after(Class::Submit, &refused), expected, "{text}");
         }
         let nonsense = replied(SUBMIT, 429, 50_430, Some("soon"));
-        assert_eq!(after(Class::Submit, &nonsense), Next::After(FIRST_BACKOFF, RetryReason::Limited));
+        assert_eq!(
+            after(Class::Submit, &nonsense),
+            Next::After(FIRST_BACKOFF, RetryReason::Limited)
+        );
     }
 
     #[test]
@@ -168,8 +204,25 @@ mod tests {
         let now = Instant::now();
         let wall = Timestamp::EPOCH;
         let attempt = failed(Phase::Connect);
-        let third = Situation { class: Class::Submit, made: 3, latest: now + LONGEST_ASKED, now, wall, jitter: 0.0 };
+        let third = Situation {
+            class: Class::Submit,
+            made: 3,
+            latest: now + LONGEST_ASKED,
+            now,
+            wall,
+            jitter: 0.0,
+        };
         assert_eq!(next(&attempt, &third), Next::Stop);
-        assert_eq!(next(&attempt, &Situation { made: 1, latest: now, ..third }), Next::Stop);
+        assert_eq!(
+            next(
+                &attempt,
+                &Situation {
+                    made: 1,
+                    latest: now,
+                    ..third
+                }
+            ),
+            Next::Stop
+        );
     }
 }

@@ -141,7 +141,11 @@ impl GuardedClock {
     /// Begins now.
     #[must_use]
     pub fn new(clock: std::sync::Arc<dyn Clock>) -> Self {
-        Self { wall: clock.wall(), monotonic: clock.monotonic(), clock }
+        Self {
+            wall: clock.wall(),
+            monotonic: clock.monotonic(),
+            clock,
+        }
     }
 
     /// The moment that has come for certain: what ends before it has ended.
@@ -157,7 +161,8 @@ impl GuardedClock {
     }
 
     fn steady(&self) -> Timestamp {
-        self.wall.plus(self.clock.monotonic().saturating_duration_since(self.monotonic))
+        self.wall
+            .plus(self.clock.monotonic().saturating_duration_since(self.monotonic))
     }
 }
 

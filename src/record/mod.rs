@@ -187,9 +187,14 @@ impl Recorder {
     /// # Cancel safety
     /// Dropping the future gives up the wait; no key stays claimed.
     pub async fn claim(&self, call: &Call, deadline: Instant) -> Result<Claim, RecordError> {
-        let Some(presented) = &call.idempotency else { return Ok(Claim::First(None)) };
+        let Some(presented) = &call.idempotency else {
+            return Ok(Claim::First(None));
+        };
         let digest = &self.store.keyring().digest;
-        let key = digest.of("idempotency key", &[&call.caller.owner.bits().to_be_bytes(), presented.as_bytes()]);
+        let key = digest.of(
+            "idempotency key",
+            &[&call.caller.owner.bits().to_be_bytes(), presented.as_bytes()],
+        );
         let fingerprint = digest.of("idempotent request", &[call.operation.label().as_bytes(), &call.body]);
         loop {
             match self.claims.enter(key, fingerprint) {
@@ -200,7 +205,9 @@ impl Recorder {
                 }
                 Entered::Crowded => return Err(RecordError::InFlight),
                 Entered::Behind(waiter) => {
-                    let shared = timeout_at(deadline, waiter.hear()).await.map_err(|_| RecordError::InFlight)?;
+                    let shared = timeout_at(deadline, waiter.hear())
+                        .await
+                        .map_err(|_| RecordError::InFlight)?;
                     match shared {
                         Shared::Unsent => {}
                         Shared::Reply { reply, intent } => {
@@ -225,7 +232,11 @@ impl Recorder {
             .read_aside(move |rows| {
                 let usage = idempotency::get(rows, &key)?.filter(|usage| usage.expires_at > now);
                 let sealed = match &usage {
-                    Some(KeyUse { fate: Fate::Kept(_), intent, .. }) => idempotency::reply(rows, *intent)?,
+                    Some(KeyUse {
+                        fate: Fate::Kept(_),
+                        intent,
+                        ..
+                    }) => idempotency::reply(rows, *intent)?,
                     _ => None,
                 };
                 Ok((usage, sealed))
@@ -330,7 +341,13 @@ impl Recorder {
 
     /// Records that a task was seen in a state, if that is news, and frees its running slot if it has finished.
     pub fn observe(&self, at: SubmitRef, account: AccountId, task_id: &str, state: TaskState, code: Option<i64>) {
-        let observe = Observe { at, account, task_id: task_id.to_owned(), state, code };
+        let observe = Observe {
+            at,
+            account,
+            task_id: task_id.to_owned(),
+            state,
+            code,
+        };
         drop(self.store.follow_up(observe));
     }
 
@@ -344,27 +361,46 @@ impl Recorder {
     /// # Errors
     /// [`ResolveError`].
     pub async fn resolve(&self, resolve: Resolve) -> Result<AccountId, ResolveError> {
-        self.store.write(resolution::Apply::new(resolve, self)).await.map_err(|error| match error {
-            WriteError::Refused(refusal) => refusal,
-            WriteError::Store(error) => ResolveError::Store(error),
-        })
+        self.store
+            .write(resolution::Apply::new(resolve, self))
+            .await
+            .map_err(|error| match error {
+                WriteError::Refused(refusal) => refusal,
+                WriteError::Store(error) => ResolveError::Store(error),
+            })
     }
 
     fn seal(&self, intent: u64, reply: &Reply) -> Option<Vec<u8>> {
         let kept = postcard::to_stdvec(&KeptReply::from(reply)).ok()?;
-        self.store.keyring().seal.seal(&self.reply_place(&intent.to_be_bytes()), &kept, self.entropy.as_ref()).ok()
+        self.store
+            .keyring()
+            .seal
+            .seal(&self.reply_place(&intent.to_be_bytes()), &kept, self.entropy.as_ref())
+            .ok()
     }
 
     fn unseal(&self, intent: u64, sealed: &[u8]) -> Result<Reply, StoreError> {
         let damaged = |error: &dyn std::fmt::Display| StoreError::Seal(error.to_string());
         let place = intent.to_be_bytes();
-        let kept = self.store.keyring().seal.open(&self.reply_place(&place), sealed).map_err(|e| damaged(&e))?;
+        let kept = self
+            .store
+            .keyring()
+            .seal
+            .open(&self.reply_place(&place), sealed)
+            .map_err(|e| damaged(&e))?;
         let kept: KeptReply = postcard::from_bytes(&kept).map_err(|e| damaged(&e))?;
         Reply::try_from(kept).map_err(|e| damaged(&e))
     }
 
     fn reply_place<'a>(&self, record: &'a [u8]) -> Place<'a> {
-        Place { store: self.store.id(), table: idempotency::REPLIES, record, field: "reply", version: 1, context: &[] }
+        Place {
+            store: self.store.id(),
+            table: idempotency::REPLIES,
+            record,
+            field: "reply",
+            version: 1,
+            context: &[],
+        }
     }
 
     /// The store it writes to.
@@ -435,7 +471,11 @@ impl<S: Seat> Pending<S> {
     fn hand_over(&mut self, ending: &Ending<'_>, wait: Wait) -> Option<Receipt<Settle>> {
         let seat = self.seat.take()?;
         let keyed = self.claimed.is_some() && ending.outcome.is_replayed();
-        let most = if ending.task_id.is_some() { MOST_SUBMIT_REPLY } else { MOST_CALL_REPLY };
+        let most = if ending.task_id.is_some() {
+            MOST_SUBMIT_REPLY
+        } else {
+            MOST_CALL_REPLY
+        };
         let kept = ending.reply.filter(|reply| keyed && reply.body.len() <= most);
         let sealed = kept.and_then(|reply| self.recorder.seal(self.intent, reply));
         let settlement = Settlement {
@@ -453,7 +493,12 @@ impl<S: Seat> Pending<S> {
                 .unwrap_or(u64::MAX),
         };
         let relaxed = wait == Wait::Not;
-        let settle = Settle { upstream: self.recorder.upstream, settlement, reply: sealed, relaxed };
+        let settle = Settle {
+            upstream: self.recorder.upstream,
+            settlement,
+            reply: sealed,
+            relaxed,
+        };
         let receipt = self.recorder.store.follow_up(settle);
         seat.settled(self.intent, ending.outcome, ending.task_id.as_deref());
         Some(receipt)
@@ -463,9 +508,10 @@ impl<S: Seat> Pending<S> {
         let Some(claimed) = self.claimed.take() else { return };
         let intent = self.intent;
         claimed.guard.tell(match (ending.outcome, ending.reply) {
-            (Outcome::Succeeded | Outcome::Rejected | Outcome::Refused, Some(reply)) => {
-                Shared::Reply { reply: Arc::clone(reply), intent }
-            }
+            (Outcome::Succeeded | Outcome::Rejected | Outcome::Refused, Some(reply)) => Shared::Reply {
+                reply: Arc::clone(reply),
+                intent,
+            },
             (Outcome::NotSent | Outcome::Refused, _) => Shared::Unsent,
             _ => Shared::Unknown { intent },
         });
@@ -489,7 +535,11 @@ impl<S: Seat> Drop for Pending<S> {
         let sent = self.sent.as_ref().is_some_and(|sent| sent.is_sent());
         let ending = Ending {
             outcome: if sent { Outcome::Unknown } else { Outcome::NotSent },
-            reason: if std::thread::panicking() { Reason::Interrupted } else { Reason::HungUp },
+            reason: if std::thread::panicking() {
+                Reason::Interrupted
+            } else {
+                Reason::HungUp
+            },
             reply: None,
             code: None,
             task_id: None,

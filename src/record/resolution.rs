@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Recorder;
+use crate::crypto::digest::Digest;
 use crate::model::id::AccountId;
 use crate::model::operation::Class;
 use crate::model::outcome::Outcome;
@@ -14,7 +15,6 @@ use crate::store::error::{StoreError, WriteError};
 use crate::store::idempotency::{self, Fate, KeyUse};
 use crate::store::tasks;
 use crate::store::{Rows, Tables, Write, audit};
-use crate::crypto::digest::Digest;
 
 /// What a person says of an unknown outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,11 @@ impl Apply {
             Verdict::NotSent => None,
             Verdict::Task(task_id) => recorder.seal(resolve.intent, &found(task_id)),
         };
-        Self { resolve, upstream: recorder.upstream, sealed }
+        Self {
+            resolve,
+            upstream: recorder.upstream,
+            sealed,
+        }
     }
 }
 
@@ -76,7 +80,11 @@ fn found(task_id: &str) -> Reply {
     });
     let mut headers = HeaderMap::new();
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Reply { status: StatusCode::OK, headers, body: Bytes::from(body.to_string()) }
+    Reply {
+        status: StatusCode::OK,
+        headers,
+        body: Bytes::from(body.to_string()),
+    }
 }
 
 impl Write for Apply {
@@ -98,14 +106,24 @@ impl Write for Apply {
             return refuse(ResolveError::NotASubmit);
         }
         let unknown = if submit {
-            let row = tasks::submit(rows, SubmitRef { owner: intent.owner, intent: seq })?;
+            let row = tasks::submit(
+                rows,
+                SubmitRef {
+                    owner: intent.owner,
+                    intent: seq,
+                },
+            )?;
             row.is_some_and(|row| row.outcome == Some(Outcome::Unknown))
         } else {
             let key = intent.idempotency.map(Digest::from_bytes);
             let usage = key.map(|key| idempotency::get(rows, &key)).transpose()?.flatten();
             usage.is_some_and(|usage| usage.intent == seq && usage.fate == Fate::Unknown)
         };
-        if unknown { Ok(intent) } else { refuse(ResolveError::NotUnknown) }
+        if unknown {
+            Ok(intent)
+        } else {
+            refuse(ResolveError::NotUnknown)
+        }
     }
 
     fn apply(&mut self, intent: Box<Intent>, tables: &mut Tables<'_>) -> Result<AccountId, StoreError> {
@@ -126,12 +144,21 @@ impl Write for Apply {
             match &self.sealed {
                 Some(sealed) => {
                     tables.put_reply(seq, sealed)?;
-                    tables.put_key_use(&key, &KeyUse { fate: Fate::Kept(outcome), ..usage })?;
+                    tables.put_key_use(
+                        &key,
+                        &KeyUse {
+                            fate: Fate::Kept(outcome),
+                            ..usage
+                        },
+                    )?;
                 }
                 None => tables.free_key(&key)?,
             }
         }
-        let at = SubmitRef { owner: intent.owner, intent: seq };
+        let at = SubmitRef {
+            owner: intent.owner,
+            intent: seq,
+        };
         let now = tables.now();
         if let Some(mut submit) = tasks::submit(tables.view(), at)? {
             submit.outcome = Some(outcome);

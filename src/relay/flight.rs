@@ -52,7 +52,11 @@ impl Flight {
     pub(super) async fn run(self, claimed: Option<Claimed>, permit: Permit) -> Result<Answer, RelayError> {
         let Self { relay, call, .. } = &self;
         let account = permit.account;
-        let slot = if permit.running.is_some() { RunningSlot::Taken } else { RunningSlot::None };
+        let slot = if permit.running.is_some() {
+            RunningSlot::Taken
+        } else {
+            RunningSlot::None
+        };
         let seat = relay.seat(call, permit);
         let opening = relay.recorder.open(call, account, slot, claimed, seat);
         let mut pending = tokio::select! {
@@ -86,7 +90,10 @@ impl Flight {
     /// One attempt, which the caller's hang-up ends only while nothing was sent.
     async fn fly(&self, pending: &Pending<PermitSeat>, mark: SentMark) -> Flown {
         let attempts = pending.attempts();
-        let attempt = self.relay.dispatcher.attempt(&self.call, pending.account(), attempts, mark.clone());
+        let attempt = self
+            .relay
+            .dispatcher
+            .attempt(&self.call, pending.account(), attempts, mark.clone());
         tokio::pin!(attempt);
         tokio::select! {
             biased;
@@ -101,12 +108,17 @@ impl Flight {
 
     /// Waits for the next attempt without holding a slot that another could use.
     async fn back_off(&self, pending: &mut Pending<PermitSeat>, wait: Duration) -> Back {
-        let Some(seat) = pending.seat_mut() else { return Back::No };
+        let Some(seat) = pending.seat_mut() else {
+            return Back::No;
+        };
         seat.permit.step_aside();
         let again = async {
             sleep(wait).await;
             let Self { relay, call, .. } = self;
-            relay.admission.readmit(&mut seat.permit, &call.caller, call.operation, self.lane, self.deadline).await
+            relay
+                .admission
+                .readmit(&mut seat.permit, &call.caller, call.operation, self.lane, self.deadline)
+                .await
         };
         tokio::select! {
             biased;
@@ -141,13 +153,26 @@ impl Flight {
             Ok((reply, verdict)) => (Arc::new(reply), verdict),
             Err(error) => {
                 let (reason, cause) = unanswered(error.phase, error.fault);
-                let ending =
-                    Ending { outcome, reason, reply: None, code: None, task_id: None, upstream_request: None };
+                let ending = Ending {
+                    outcome,
+                    reason,
+                    reply: None,
+                    code: None,
+                    task_id: None,
+                    upstream_request: None,
+                };
                 pending.settle(ending, wait).await;
-                return Err(RelayError::Upstream { cause, intent: Some(intent) });
+                return Err(RelayError::Upstream {
+                    cause,
+                    intent: Some(intent),
+                });
             }
         };
-        let reason = if unreadable(&verdict) { Reason::Unreadable } else { Reason::Replied };
+        let reason = if unreadable(&verdict) {
+            Reason::Unreadable
+        } else {
+            Reason::Replied
+        };
         let form = verdict.form;
         let ending = Ending {
             outcome,
@@ -159,8 +184,16 @@ impl Flight {
         };
         let recorded = pending.settle(ending, wait).await;
         match passable(&reply, form) {
-            Ok(()) => Ok(Answer { reply, origin: Origin::Upstream, recorded, intent: Some(intent) }),
-            Err(cause) => Err(RelayError::Upstream { cause, intent: Some(intent) }),
+            Ok(()) => Ok(Answer {
+                reply,
+                origin: Origin::Upstream,
+                recorded,
+                intent: Some(intent),
+            }),
+            Err(cause) => Err(RelayError::Upstream {
+                cause,
+                intent: Some(intent),
+            }),
         }
     }
 }
@@ -184,7 +217,8 @@ fn unanswered(phase: Phase, fault: Fault) -> (Reason, Failure) {
 
 /// A reply that says success, or something, in a way that we cannot count on.
 fn unreadable(verdict: &Verdict) -> bool {
-    verdict.outcome == Outcome::Unknown && (verdict.form == Form::Other || verdict.code.is_none_or(|code| code == 10_000))
+    verdict.outcome == Outcome::Unknown
+        && (verdict.form == Form::Other || verdict.code.is_none_or(|code| code == 10_000))
 }
 
 /// Whether a reply passes as it is: a JSON object does, with its own status; any other error keeps only its status.
@@ -192,9 +226,10 @@ pub(super) fn passable(reply: &Reply, form: Form) -> Result<(), Failure> {
     let status = reply.status;
     match form {
         Form::Object if !status.is_redirection() => Ok(()),
-        Form::Other if status.is_client_error() || status.is_server_error() => {
-            Err(Failure::Status { status, retry_after: reply.headers.get(RETRY_AFTER).cloned() })
-        }
+        Form::Other if status.is_client_error() || status.is_server_error() => Err(Failure::Status {
+            status,
+            retry_after: reply.headers.get(RETRY_AFTER).cloned(),
+        }),
         _ => Err(Failure::Unusable),
     }
 }

@@ -107,7 +107,15 @@ impl Relay {
                 running.recover(intent, held);
             }
         }
-        Ok(Self { recorder, admission, dispatcher, tracker, clock, entropy, policy })
+        Ok(Self {
+            recorder,
+            admission,
+            dispatcher,
+            tracker,
+            clock,
+            entropy,
+            policy,
+        })
     }
 
     /// Relays one call.
@@ -130,7 +138,9 @@ impl Relay {
             Claim::Repeat { reply, intent } => return Ok(Answer::replay(reply, intent)),
             Claim::First(claimed) => claimed,
         };
-        let permit = self.admit(&call, lane, &self.dispatcher.candidates(None), deadline).await?;
+        let permit = self
+            .admit(&call, lane, &self.dispatcher.candidates(None), deadline)
+            .await?;
         let gone = CancellationToken::new();
         let flight = Flight {
             relay: Arc::clone(self),
@@ -142,9 +152,13 @@ impl Relay {
         };
         let hang_up = gone.drop_guard();
         match flight.call.on_hang_up() {
-            HangUp::Cancels => timeout_at(deadline, flight.run(claimed, permit)).await.unwrap_or(DEADLINE),
+            HangUp::Cancels => timeout_at(deadline, flight.run(claimed, permit))
+                .await
+                .unwrap_or(DEADLINE),
             HangUp::Finishes => {
-                let finishing = self.tracker.spawn(tracing::Instrument::in_current_span(flight.run(claimed, permit)));
+                let finishing = self
+                    .tracker
+                    .spawn(tracing::Instrument::in_current_span(flight.run(claimed, permit)));
                 let answer = match timeout_at(deadline, finishing).await {
                     Ok(finished) => finished.unwrap_or(Err(RelayError::Interrupted)),
                     Err(_) => DEADLINE,
@@ -181,7 +195,10 @@ impl Relay {
         candidates: &[AccountId],
         deadline: Instant,
     ) -> Result<crate::admission::Permit, RelayError> {
-        let admitted = self.admission.admit(&call.caller, call.operation, lane, candidates, deadline).await;
+        let admitted = self
+            .admission
+            .admit(&call.caller, call.operation, lane, candidates, deadline)
+            .await;
         admitted.map_err(|rejected| {
             if let Some(refusal) = rejected.refusal() {
                 metrics::rejection(call.operation, refusal);
@@ -201,7 +218,14 @@ impl Relay {
         // Without randomness the wait is the shortest: harmless, and the call still goes on.
         drop(self.entropy.fill(&mut random));
         let jitter = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
-        Situation { class, made, latest: latest.unwrap_or(now), now, wall: self.clock.wall(), jitter }
+        Situation {
+            class,
+            made,
+            latest: latest.unwrap_or(now),
+            now,
+            wall: self.clock.wall(),
+            jitter,
+        }
     }
 
     fn seat(&self, call: &Call, permit: crate::admission::Permit) -> PermitSeat {
@@ -211,7 +235,12 @@ impl Relay {
 
 impl Answer {
     fn replay(reply: Arc<Reply>, intent: u64) -> Self {
-        Self { reply, origin: Origin::Replay, recorded: Recorded::Yes, intent: Some(intent) }
+        Self {
+            reply,
+            origin: Origin::Replay,
+            recorded: Recorded::Yes,
+            intent: Some(intent),
+        }
     }
 }
 

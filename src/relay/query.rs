@@ -35,7 +35,9 @@ impl Relay {
         let candidates = self.dispatcher.candidates(known.as_ref().map(|known| known.account));
         let _in_flight = metrics::in_flight(call.operation);
         let asking = self.ask(call, lane, &candidates, known.as_ref(), deadline);
-        timeout_at(deadline, asking).await.unwrap_or(Err(RelayError::Deadline { intent: None }))
+        timeout_at(deadline, asking)
+            .await
+            .unwrap_or(Err(RelayError::Deadline { intent: None }))
     }
 
     /// The task that a query names, if the caller may ask about it.
@@ -45,8 +47,13 @@ impl Relay {
             .recorder
             .store()
             .read_aside(move |rows| {
-                let Some(at) = tasks::find_task(rows, volcengine::NAME, &task_id)? else { return Ok(None) };
-                Ok(tasks::submit(rows, at)?.map(|submit| Known { at, account: submit.account }))
+                let Some(at) = tasks::find_task(rows, volcengine::NAME, &task_id)? else {
+                    return Ok(None);
+                };
+                Ok(tasks::submit(rows, at)?.map(|submit| Known {
+                    at,
+                    account: submit.account,
+                }))
             })
             .await?;
         match found {
@@ -81,7 +88,10 @@ impl Relay {
         loop {
             let permit = self.admit(call, lane, candidates, deadline).await?;
             made += 1;
-            let attempt = self.dispatcher.attempt(call, permit.account, made, SentMark::default()).await;
+            let attempt = self
+                .dispatcher
+                .attempt(call, permit.account, made, SentMark::default())
+                .await;
             drop(permit);
             upstream_time += attempt.took;
             let situation = self.situation(call.operation.class(), made, deadline);
@@ -114,13 +124,16 @@ impl Relay {
 
     /// Records what an answer told of its task, and gives its running slot back once it has finished.
     fn note(&self, call: &Call, known: Option<&Known>, verdict: &Verdict) {
-        let (Some(known), Some(task_id)) = (known, call.task_id.as_deref()) else { return };
+        let (Some(known), Some(task_id)) = (known, call.task_id.as_deref()) else {
+            return;
+        };
         if let Some(running) = self.admission.running(known.account) {
             let now = self.clock.wall();
             running.update(known.at.intent, |held| held.asked_at = now);
         }
         let Some(state) = verdict.state else { return };
-        self.recorder.observe(known.at, known.account, task_id, state, verdict.code);
+        self.recorder
+            .observe(known.at, known.account, task_id, state, verdict.code);
         if state.is_finished()
             && let Some(running) = self.admission.running(known.account)
         {

@@ -30,7 +30,9 @@ impl Relay {
     }
 
     async fn reap_account(self: &Arc<Self>, account: AccountId) {
-        let Some(running) = self.admission.running(account) else { return };
+        let Some(running) = self.admission.running(account) else {
+            return;
+        };
         loop {
             running.until_wanted().await;
             self.reap_once(account, running).await;
@@ -43,7 +45,9 @@ impl Relay {
             self.recorder.lapse(account, intent);
             running.finish(intent);
         }
-        let Some((intent, held)) = running.stalest() else { return };
+        let Some((intent, held)) = running.stalest() else {
+            return;
+        };
         // Whatever comes of it, the next round asks about another one.
         let now = self.clock.wall();
         running.update(intent, |held| held.asked_at = now);

@@ -24,14 +24,23 @@ pub(super) struct PermitSeat {
 impl PermitSeat {
     pub(super) fn new(admission: Arc<Admission>, clock: Arc<dyn Clock>, call: &Call, permit: Permit) -> Self {
         let model = call.model.clone();
-        Self { permit, admission, clock, owner: call.caller.owner, operation: call.operation, model }
+        Self {
+            permit,
+            admission,
+            clock,
+            owner: call.caller.owner,
+            operation: call.operation,
+            model,
+        }
     }
 }
 
 impl Seat for PermitSeat {
     /// From here on the slot outlives the call: it belongs to the task.
     fn opened(&mut self, intent: u64) {
-        let Some(running) = self.admission.running(self.permit.account) else { return };
+        let Some(running) = self.admission.running(self.permit.account) else {
+            return;
+        };
         let Some(slot) = self.permit.running.take() else { return };
         let held = Held {
             owner: self.owner,
@@ -45,7 +54,9 @@ impl Seat for PermitSeat {
     }
 
     fn settled(self, intent: u64, outcome: Outcome, task_id: Option<&str>) {
-        let Some(running) = self.admission.running(self.permit.account) else { return };
+        let Some(running) = self.admission.running(self.permit.account) else {
+            return;
+        };
         match outcome {
             Outcome::Succeeded => running.update(intent, |held| held.task_id = task_id.map(str::to_owned)),
             Outcome::Unknown => {

@@ -25,8 +25,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub use self::acceptor::bind;
-pub use crate::model::origin::Origin;
 pub use self::live::LiveEndpoint;
+pub use crate::model::origin::Origin;
 
 use self::acceptor::{Accept, TcpAcceptor};
 use self::control::ControlSocket;

@@ -44,7 +44,13 @@ impl Store {
         while self.change(PruneAudit { retention, now }).await? >= STEP as u64 {}
         loop {
             let after = sweep.after;
-            let swept = self.change(SweepSubmits { upstream, before: now.minus(retention.tasks), after }).await?;
+            let swept = self
+                .change(SweepSubmits {
+                    upstream,
+                    before: now.minus(retention.tasks),
+                    after,
+                })
+                .await?;
             match swept {
                 Some(last) => sweep.after = last,
                 None => {
@@ -79,7 +85,9 @@ impl Change for PruneAudit {
     fn apply(&mut self, tables: &mut Tables<'_>) -> Result<u64, StoreError> {
         let end = self.now.minus(self.retention.audit);
         let mut over = audit::bytes(tables.view())?.saturating_sub(self.retention.audit_bytes);
-        let first_open = tasks::open_intents(tables.view(), 0, 1)?.first().map_or(u64::MAX, |(seq, _)| *seq);
+        let first_open = tasks::open_intents(tables.view(), 0, 1)?
+            .first()
+            .map_or(u64::MAX, |(seq, _)| *seq);
         tables.prune_audit(STEP, |seq, entry, bytes| {
             // A note of an earlier pruning alone is not worth another one.
             let due = entry.at < end || (over > 0 && !matches!(entry.event, Event::Pruned(_)));

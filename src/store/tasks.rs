@@ -113,11 +113,7 @@ pub fn submits_of(
 ///
 /// # Errors
 /// [`StoreError`] when a row cannot be read.
-pub fn latest_submits(
-    rows: &mut impl Rows,
-    before: u64,
-    limit: usize,
-) -> Result<Vec<(SubmitRef, Submit)>, StoreError> {
+pub fn latest_submits(rows: &mut impl Rows, before: u64, limit: usize) -> Result<Vec<(SubmitRef, Submit)>, StoreError> {
     let mut latest = BTreeMap::new();
     for row in rows.submits()?.iter()? {
         let (key, value) = row?;
@@ -127,7 +123,10 @@ pub fn latest_submits(
         if intent >= before || (full && oldest.is_some_and(|oldest| intent < oldest)) {
             continue;
         }
-        let at = SubmitRef { owner: OwnerId::from_bits(owner), intent };
+        let at = SubmitRef {
+            owner: OwnerId::from_bits(owner),
+            intent,
+        };
         latest.insert(intent, (at, codec::decode(SUBMITS, value.value())?));
         if latest.len() > limit {
             latest.pop_first();
@@ -151,7 +150,10 @@ pub(super) fn submits_before(
         let (owner, intent) = unpair(key.value());
         let submit: Submit = codec::decode(SUBMITS, value.value())?;
         if submit.submitted_at < before && submit.outcome.is_some() {
-            old.push(SubmitRef { owner: OwnerId::from_bits(owner), intent });
+            old.push(SubmitRef {
+                owner: OwnerId::from_bits(owner),
+                intent,
+            });
         }
         last = Some(key.value());
     }

@@ -10,8 +10,8 @@ use poem::Addr;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{Directory, SOCKET_NAME, directory_of};
-use crate::server::acceptor::Accept;
 use crate::model::origin::Origin;
+use crate::server::acceptor::Accept;
 use crate::server::connection::Peer;
 
 /// The bound control socket. Dropping it removes it from its directory.

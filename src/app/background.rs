@@ -1,0 +1,110 @@
+//! What runs beside the calls: room on the disk, retention, the log book's head, metrics upkeep, running tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::Instrument;
+
+use super::App;
+use crate::api::Services;
+use crate::api::readiness::Phase;
+use crate::config::Config;
+use crate::model::clock::GuardedClock;
+use crate::store::audit;
+use crate::store::ballast::Ballast;
+use crate::store::maintain::{Retention, Sweep};
+use crate::upstream::volcengine;
+
+impl App {
+    /// Starts it all. [`App::close`] ends it.
+    pub fn run_in_background(&self, config: &Config) {
+        let retention = Retention {
+            audit: config.store.audit_retention,
+            audit_bytes: config.store.audit_max_bytes,
+            tasks: TASKS_KEPT,
+        };
+        let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
+        let ballast = self.ballast.clone();
+        self.background
+            .spawn(async move { stop.run_until_cancelled(watch_room(&services, &ballast)).await });
+        let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
+        self.background
+            .spawn(async move { stop.run_until_cancelled(every_minute(&services, retention)).await });
+        let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
+        self.background
+            .spawn(async move { stop.run_until_cancelled(upkeep(&services)).await });
+        let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
+        self.background
+            .spawn(async move { stop.run_until_cancelled(watch_store(&services)).await });
+        let reaping = Arc::clone(&self.services.relay).reap(self.stop.clone());
+        self.background.spawn(reaping.instrument(tracing::info_span!("reaper")));
+    }
+}
+
+/// Ends admission at once when the store fails.
+async fn watch_store(services: &Services) {
+    services.store.failed().cancelled().await;
+    services.lifecycle.enter(Phase::Failed);
+    services.admission.close();
+}
+
+/// Refuses new intents while the disk has no room, before redb would fail in a commit.
+async fn watch_room(services: &Services, ballast: &Ballast) {
+    let mut ticks = ticks(ROOM);
+    loop {
+        ticks.tick().await;
+        // A disk that cannot be asked is not known to be full.
+        let short = ballast.room().is_ok_and(Ballast::is_short);
+        if short && services.recorder.has_room() {
+            tracing::error!("the disk is nearly full: new calls are refused until there is room");
+        }
+        services.recorder.set_room(!short);
+    }
+}
+
+async fn every_minute(services: &Services, retention: Retention) {
+    let guarded = GuardedClock::new(Arc::clone(&services.clock));
+    let mut sweep = Sweep::default();
+    let mut ticks = ticks(MINUTE);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = services.recorder.flush_refusals().await {
+            tracing::error!(error = %error, "the refusals of this minute were not recorded");
+        }
+        let retained = services
+            .store
+            .retain(retention, volcengine::NAME, guarded.earliest(), &mut sweep)
+            .await;
+        if let Err(error) = retained {
+            tracing::error!(error = %error, "old records could not be removed");
+        }
+        // Outside of the file, a head is an anchor: with it `audit verify --expect` finds a file that was put back.
+        match services.store.read_aside(|rows| audit::head(rows)).await {
+            Ok(head) => tracing::info!(seq = head.seq, digest = %head.digest, "the log book's head"),
+            Err(error) => tracing::error!(error = %error, "the log book's head cannot be read"),
+        }
+    }
+}
+
+/// Histograms grow until somebody drains them.
+async fn upkeep(services: &Services) {
+    let mut ticks = ticks(UPKEEP);
+    loop {
+        ticks.tick().await;
+        services.metrics.run_upkeep();
+    }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+const ROOM: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Longer than any task lives at the provider, and than the 48 hours that are promised.
+const TASKS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
