@@ -23,6 +23,7 @@ pub use mistake::{Mistake, Mistakes};
 pub use server::{Platform, Server};
 pub use store::{Location, StoreSettings};
 pub use telemetry::{LogFormat, Telemetry};
+pub use value::parse_length;
 pub use vars::{Environment, Layered, MapVars, Vars};
 pub use volcengine::{Credential, Volcengine};
 

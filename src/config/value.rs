@@ -21,6 +21,14 @@ impl Wrong {
     }
 }
 
+/// A length of time as a command's flag gives it: what the variables take, and the reason where it cannot be read.
+///
+/// # Errors
+/// A sentence that says what to write instead.
+pub fn parse_length(text: &str) -> Result<Duration, String> {
+    duration(text).map_err(|Wrong { problem, fix }| format!("{problem}; {fix}"))
+}
+
 /// A length of time up to ten years; zero is allowed. A plain number counts seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
     let wrong = || {

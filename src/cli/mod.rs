@@ -1,0 +1,136 @@
+//! The command line: parse, choose where the admin interface is, call it, print.
+//!
+//! A command that touches keys, tasks, queues or the log book is a client of the admin interface, whether that is in
+//! this process, behind the control socket or at a server elsewhere (`target`). So there is one piece of code for
+//! each thing that can be done, and it is the server's.
+
+mod argv;
+mod audit;
+mod command;
+mod error;
+mod health;
+mod key;
+mod keygen;
+mod openapi;
+mod output;
+mod page;
+mod queue;
+mod reach;
+mod sandbox;
+mod serve;
+mod startup;
+mod table;
+mod target;
+mod task;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use self::audit::{AuditAction, AuditArgs};
+use self::command::{Cli, Command};
+use self::error::CliError;
+use self::key::{KeyAction, KeyArgs};
+use self::output::Output;
+use self::queue::{QueueAction, QueueArgs};
+use self::reach::{Place, Reach};
+use self::target::Target;
+use self::task::{TaskAction, TaskArgs};
+
+/// Runs the process's command line to its end.
+///
+/// The exit code is 0 when it was done, 1 when it failed (a sentence on standard error says why) and 2 when the command
+/// line was wrong. Call it from `main` alone, before any thread is started.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::parse_line(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Help and version are told this way, too. There is nobody to tell where printing fails.
+            drop(told.print());
+            return u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    match execute(cli.command.unwrap_or(Command::Serve)) {
+        Ok(code) => code,
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(&error.to_string());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Serve => {
+            let config = startup::config()?;
+            startup::become_user(&config)?;
+            startup::log_everything(&config);
+            startup::run(Box::pin(serve::run(config)))?;
+        }
+        Command::Sandbox(args) => {
+            startup::log_warnings();
+            startup::run(Box::pin(sandbox::run(args)))?;
+        }
+        Command::Key(KeyArgs { reach, action }) => return administer(&reach, Job::Key(action)),
+        Command::Task(TaskArgs { reach, action }) => return administer(&reach, Job::Task(action)),
+        Command::Queue(QueueArgs { reach, action }) => return administer(&reach, Job::Queue(action)),
+        Command::Audit(AuditArgs { reach, action }) => return administer(&reach, Job::Audit(action)),
+        Command::Keygen => keygen::run()?,
+        Command::Openapi => openapi::run()?,
+        Command::Health => {
+            let config = startup::config()?;
+            startup::run(health::run(&config.server))?;
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tollgate", &mut script);
+            output::write(&script)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked of the admin interface.
+enum Job {
+    Key(KeyAction),
+    Task(TaskAction),
+    Queue(QueueAction),
+    Audit(AuditAction),
+}
+
+impl Job {
+    async fn run(self, target: &Target, output: Output) -> Result<ExitCode, CliError> {
+        match self {
+            Self::Key(action) => key::run(action, target, output).await?,
+            Self::Task(action) => task::run(action, target, output).await?,
+            Self::Queue(action) => queue::run(action, target, output).await?,
+            Self::Audit(action) => return audit::run(action, target, output).await,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn administer(reach: &Reach, job: Job) -> Result<ExitCode, CliError> {
+    let output = reach.output();
+    let place = reach.place()?;
+    startup::log_warnings();
+    match place {
+        Place::Remote(remote) => startup::run(Box::pin(async {
+            let target = Target::remote(remote)?;
+            job.run(&target, output).await
+        })),
+        Place::Local => {
+            let config = startup::config()?;
+            startup::become_user(&config)?;
+            startup::run(Box::pin(async {
+                let target = Target::local(&config).await?;
+                let done = job.run(&target, output).await;
+                // Also after a failure: a store that was opened here is closed in order.
+                target.close().await;
+                done
+            }))
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What happens before the first task runs: the environment, the user, the logs, the runtime.
+
+use std::future::Future;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use super::error::CliError;
+use crate::config::{Config, Environment, LogFormat};
+use crate::server::privilege;
+use crate::telemetry::init::{self, Format, Stream};
+
+/// The configuration of the environment and of `.env` in the working directory.
+///
+/// # Errors
+/// [`CliError::Config`] with every mistake, [`CliError::File`] where `.env` cannot be read.
+pub(super) fn config() -> Result<Config, CliError> {
+    Ok(Config::parse_with_dotenv(&Environment, &dotenv(Path::new(".env"))?)?)
+}
+
+fn dotenv(path: &Path) -> Result<String, CliError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(CliError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Becomes the user that `RUN_AS_UID` names and hands it the store. Call it before [`run`], while there is one thread.
+///
+/// # Errors
+/// [`CliError::Privilege`].
+pub(super) fn become_user(config: &Config) -> Result<(), CliError> {
+    if let Some(uid) = config.server.run_as {
+        privilege::run_as(uid, &store_path(config))?;
+    }
+    Ok(())
+}
+
+/// The file that holds the store.
+fn store_path(config: &Config) -> PathBuf {
+    config.store.location.path().to_owned()
+}
+
+/// Logs as the operator configured them, to standard output.
+pub(super) fn log_everything(config: &Config) {
+    let format = match config.telemetry.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Automatic if io::stdout().is_terminal() => Format::Text,
+        LogFormat::Automatic | LogFormat::Json => Format::Json,
+    };
+    init::logs(&config.telemetry.level.to_string(), format, Stream::Output);
+}
+
+/// Logs warnings alone, to standard error, so that what a command prints stays clean.
+pub(super) fn log_warnings() {
+    init::logs("warn", Format::Text, Stream::Error);
+}
+
+/// Runs `work` to its end on a new runtime.
+///
+/// # Errors
+/// [`CliError::System`] where there is no runtime; else what `work` fails with.
+pub(super) fn run<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::System)?
+        .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_dotenv_is_empty_and_an_unreadable_one_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+
+        assert_eq!(dotenv(&folder.path().join(".env")).unwrap(), "");
+
+        let error = dotenv(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(&folder.path().display().to_string()), "{error}");
+    }
+}
