@@ -4,6 +4,7 @@ pub mod admission;
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod dispatch;

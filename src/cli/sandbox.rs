@@ -2,10 +2,27 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::error::CliError;
+use super::output;
+use crate::api::Services;
+use crate::app::{self, Outside, StartError};
+use crate::auth::{Actor, Authority, KeySpec};
+use crate::config::{Config, MapVars};
+use crate::crypto::entropy::OsEntropy;
+use crate::crypto::keyring::MasterKey;
+use crate::model::clock::SystemClock;
+use crate::model::key::{Limits, Schemes, Scope, Scopes};
+use crate::model::secret::Secret;
+use crate::sandbox::{Imitation, Settings};
+use crate::server::signal::{Shutdown, Signals};
 
 /// Try it without an account: the relay over a temporary store, in front of an imitation of its upstreams
 #[derive(Debug, Args)]
@@ -29,3 +46,162 @@ pub(super) struct SandboxArgs {
     #[arg(long)]
     pub(super) json: bool,
 }
+
+/// Serves until a signal ends it. Everything it needs is made here: keys, a store, an upstream.
+///
+/// # Errors
+/// [`CliError::Start`] where the relay cannot start, [`CliError::System`] where the imitation cannot.
+pub(super) async fn run(args: SandboxArgs) -> Result<(), CliError> {
+    let folder = tempfile::tempdir().map_err(CliError::System)?;
+    let database = args.database.clone().unwrap_or_else(|| folder.path().join("tollgate.redb"));
+    let imitation = imitate(&args).await?;
+    let upstream = imitation.addr();
+    let config = config(&args, &database, upstream)?;
+    let listener = std::net::TcpListener::bind(args.listen).map_err(CliError::System)?;
+    let address = listener.local_addr().map_err(CliError::System)?;
+    let shutdown = Shutdown::new();
+    let signals = Signals::install().map_err(CliError::System)?;
+    let (ready, started) = oneshot::channel();
+    let serving = app::serve_on(config, Outside::real()?, listener, shutdown.clone(), |app| {
+        // The other end waits for exactly this, or the process is ending.
+        drop(ready.send(Arc::clone(app.services())));
+    });
+    let telling = async {
+        let Ok(services) = started.await else { return Ok(()) };
+        let welcome = Welcome::new(&services, address, upstream, &database).await?;
+        let text = if args.json { welcome.line() } else { welcome.page() };
+        output::write(text.as_bytes())
+    };
+    let served = tokio::select! {
+        never = signals.drive(&shutdown) => match never {},
+        (served, told) = async { tokio::join!(serving, telling) } => served.map_err(CliError::from).and(told),
+    };
+    imitation.stop().await;
+    served
+}
+
+async fn imitate(args: &SandboxArgs) -> Result<Imitation, CliError> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(CliError::System)?;
+    let settings = Settings {
+        latency: args.latency,
+        task_duration: args.task_duration,
+        ..Settings::new(vec![(ACCESS_KEY.to_owned(), Secret::new(SECRET_KEY.to_owned()))])
+    };
+    Imitation::start(listener, settings, Arc::new(SystemClock)).map_err(CliError::System)
+}
+
+/// The environment of a real server, with what the sandbox makes up.
+fn config(args: &SandboxArgs, database: &Path, upstream: SocketAddr) -> Result<Config, CliError> {
+    let master = MasterKey::generate_base64(&OsEntropy)?;
+    let kept = std::env::var("API_KEY_ENCRYPTION_KEY").ok().filter(|_| args.database.is_some());
+    let concurrency = args.concurrency.to_string();
+    let vars = MapVars::default()
+        .with("DATABASE_URL", &database.display().to_string())
+        .with("API_KEY_ENCRYPTION_KEY", kept.as_deref().unwrap_or(master.expose()))
+        .with("VOLC_ACCESSKEY", ACCESS_KEY)
+        .with("VOLC_SECRETKEY", SECRET_KEY)
+        .with("VOLC_HOST", &upstream.to_string())
+        .with("VOLC_SCHEME", "http")
+        .with("UPSTREAM_MAX_CONCURRENT", &concurrency)
+        .with("PER_KEY_MAX_CONCURRENT", &concurrency)
+        .with("PER_KEY_MAX_QUEUE", "100")
+        .with("STORE_RESERVE_BYTES", "0")
+        .with("DRAIN_TIMEOUT", "5s");
+    Ok(Config::parse(&vars)?)
+}
+
+/// What a person needs next.
+struct Welcome {
+    url: String,
+    upstream_url: String,
+    access_key: String,
+    secret_key: Secret,
+    admin_key: Secret,
+    database: String,
+}
+
+impl Welcome {
+    async fn new(
+        services: &Services,
+        address: SocketAddr,
+        upstream: SocketAddr,
+        database: &Path,
+    ) -> Result<Self, CliError> {
+        let by = Actor { name: "sandbox".to_owned(), request: None, authority: Authority::Full };
+        let key = |description: &str, scope| KeySpec {
+            description: description.to_owned(),
+            expires_at: None,
+            scopes: Scopes::of([scope]),
+            schemes: Schemes::all(),
+            models: None,
+            limits: Limits::default(),
+        };
+        let client = services.issuer.create(key("sandbox client", Scope::Relay), &by).await.map_err(StartError::from)?;
+        let admin = services.issuer.create(key("sandbox admin", Scope::Admin), &by).await.map_err(StartError::from)?;
+        Ok(Self {
+            url: format!("http://{address}"),
+            upstream_url: format!("http://{upstream}"),
+            access_key: client.key.access_key,
+            secret_key: client.secret,
+            admin_key: admin.secret,
+            database: database.display().to_string(),
+        })
+    }
+
+    /// One line of JSON, for programs.
+    fn line(&self) -> String {
+        let line = serde_json::json!({
+            "url": self.url,
+            "docs_url": format!("{}/docs", self.url),
+            "console_url": format!("{}/console", self.url),
+            "upstream_url": self.upstream_url,
+            "access_key": self.access_key,
+            "secret_key": self.secret_key.expose(),
+            "admin_key": self.admin_key.expose(),
+            "database": self.database,
+        });
+        format!("{line}\n")
+    }
+
+    /// What to paste next, for people.
+    fn page(&self) -> String {
+        let Self { url, upstream_url, access_key, database, .. } = self;
+        let (secret, admin) = (self.secret_key.expose(), self.admin_key.expose());
+        let host = url.trim_start_matches("http://");
+        format!(
+            r#"
+Tollgate serves at {url}, in front of an imitation of Volcengine.
+Nothing here costs money or leaves this machine. Ctrl-C ends it.
+
+Submit a task:
+
+  curl -s {url}/v1/submit -H 'Authorization: Bearer {secret}' \
+    -H 'Content-Type: application/json' -H 'Idempotency-Key: first' \
+    -d '{{"req_key":"jimeng_t2i_v40","prompt":"a lighthouse at dusk"}}'
+
+Or with Volcengine's own SDK, pip install volcengine:
+
+  from volcengine.visual.VisualService import VisualService
+  v = VisualService()
+  v.set_ak('{access_key}'); v.set_sk('{secret}')
+  v.set_host('{host}'); v.set_scheme('http')
+  task = v.cv_sync2async_submit_task({{'req_key': 'jimeng_t2i_v40', 'prompt': 'a lighthouse at dusk'}})
+  print(v.cv_sync2async_get_result({{'req_key': 'jimeng_t2i_v40', 'task_id': task['data']['task_id']}}))
+
+What the operator sees:
+
+  Swagger UI     {url}/docs        (authorise with the admin key below)
+  the log book   curl -s {url}/admin/audit -H 'Authorization: Bearer {admin}'
+  metrics        {url}/metrics
+  upstream       {upstream_url}/__seen
+
+  admin key      {admin}
+  store          {database}
+"#
+        )
+    }
+}
+
+/// The credential that relay and imitation share. It opens nothing else.
+const ACCESS_KEY: &str = "AKSANDBOX";
+const SECRET_KEY: &str = "sandbox-secret-of-no-value";
