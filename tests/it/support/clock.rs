@@ -1,0 +1,28 @@
+//! A wall clock that tests move; the monotonic one is tokio's.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tollgate::model::clock::{Clock, SystemClock, Timestamp};
+
+/// The real wall clock plus what a test adds.
+#[derive(Debug, Default)]
+pub(crate) struct ManualClock {
+    added_micros: AtomicI64,
+}
+
+impl ManualClock {
+    pub(crate) fn forward(&self, length: Duration) {
+        self.added_micros.fetch_add(length.as_micros() as i64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn back(&self, length: Duration) {
+        self.added_micros.fetch_sub(length.as_micros() as i64, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(SystemClock.wall().as_micros() + self.added_micros.load(Ordering::Relaxed))
+    }
+}

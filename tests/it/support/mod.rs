@@ -1,0 +1,33 @@
+//! The harness: it owns the ports, the clock, the store and the imitation of the upstream.
+
+mod backend;
+mod client;
+mod clock;
+mod relay;
+
+pub(crate) use backend::Disk;
+pub(crate) use client::{Client, Reply};
+pub(crate) use clock::ManualClock;
+pub(crate) use relay::{Builder, Relay};
+
+/// A body for a submit, which the imitation counts under `marker`.
+pub(crate) fn submit_body(marker: &str) -> String {
+    format!(r#"{{"req_key":"jimeng_t2i_v40","prompt":"a lighthouse at dusk","marker":"{marker}"}}"#)
+}
+
+/// A body for a query.
+pub(crate) fn query_body(task_id: &str) -> String {
+    format!(r#"{{"req_key":"jimeng_t2i_v40","task_id":"{task_id}"}}"#)
+}
+
+/// Polls until `done` holds, at most ten seconds: for what another task or process brings about.
+pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let attempts = 1000;
+    for _ in 0..attempts {
+        if done().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("never came true: {what}");
+}

@@ -1,0 +1,244 @@
+//! A whole Tollgate on a port of its own, in front of an imitation of Volcengine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tollgate::api::Services;
+use tollgate::app::{App, Outside, StoreSource};
+use tollgate::auth::{Actor, Authority, Issued, KeySpec};
+use tollgate::config::{Config, MapVars};
+use tollgate::crypto::entropy::OsEntropy;
+use tollgate::crypto::keyring::MasterKey;
+use tollgate::crypto::seal::StoreId;
+use tollgate::model::key::{Limits, Schemes, Scope, Scopes};
+use tollgate::model::record::Entry;
+use tollgate::model::secret::Secret;
+use tollgate::sandbox::{Imitation, Settings};
+use tollgate::server::{Limits as ServerLimits, Server};
+use tollgate::store::audit::{self, Order};
+use tollgate::store::error::OpenError;
+use tollgate::store::{Missing, OpenOptions, Store};
+use tollgate::upstream::transport::{Network, Transport};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{Client, Disk, ManualClock};
+
+/// The key that every test store is sealed under.
+const MASTER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const UPSTREAM_KEY: &str = "AKTEST";
+const UPSTREAM_SECRET: &str = "upstream-canary-secret";
+
+/// A Tollgate that runs.
+pub(crate) struct Relay {
+    pub(crate) url: String,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) disk: Disk,
+    pub(crate) upstream: Arc<Imitation>,
+    app: App,
+    server: Server<poem::endpoint::BoxEndpoint<'static>>,
+    settings: Builder,
+}
+
+/// What a test wants to be different.
+#[derive(Clone)]
+pub(crate) struct Builder {
+    vars: MapVars,
+    clock: Arc<ManualClock>,
+    disk: Disk,
+    upstream: Option<Arc<Imitation>>,
+    task_duration: Duration,
+    transport: Option<Arc<dyn Transport>>,
+    server_limits: ServerLimits,
+}
+
+impl Relay {
+    /// One with everything at its default, but for room for parallel submits of a key.
+    pub(crate) async fn start() -> Self {
+        Self::build().start().await
+    }
+
+    pub(crate) fn build() -> Builder {
+        Builder {
+            vars: MapVars::default()
+                .with("API_KEY_ENCRYPTION_KEY", MASTER)
+                .with("VOLC_ACCESSKEY", UPSTREAM_KEY)
+                .with("VOLC_SECRETKEY", UPSTREAM_SECRET)
+                .with("VOLC_SCHEME", "http")
+                .with("STORE_RESERVE_BYTES", "0"),
+            clock: Arc::default(),
+            disk: Disk::default(),
+            upstream: None,
+            task_duration: Duration::from_secs(3),
+            transport: None,
+            server_limits: ServerLimits::default(),
+        }
+    }
+
+    /// A client with a new key for the data plane.
+    pub(crate) async fn client(&self, name: &str) -> Client {
+        self.client_with(name, [Scope::Relay]).await
+    }
+
+    /// A client with a new key for the admin plane.
+    pub(crate) async fn admin(&self) -> Client {
+        self.client_with("admin", [Scope::Admin]).await
+    }
+
+    pub(crate) async fn client_with(&self, name: &str, scopes: impl IntoIterator<Item = Scope>) -> Client {
+        let spec = KeySpec {
+            description: name.to_owned(),
+            expires_at: None,
+            scopes: Scopes::of(scopes),
+            schemes: Schemes::all(),
+            models: None,
+            limits: Limits::default(),
+        };
+        self.client_of(self.issue(spec).await)
+    }
+
+    /// A new key, made by somebody with full authority.
+    pub(crate) async fn issue(&self, spec: KeySpec) -> Issued {
+        let by = Actor { name: "test".to_owned(), request: None, authority: Authority::Full };
+        self.services().issuer.create(spec, &by).await.unwrap()
+    }
+
+    pub(crate) fn client_of(&self, issued: Issued) -> Client {
+        Client::new(self.url.clone(), Some(issued))
+    }
+
+    /// A client without any key.
+    pub(crate) fn stranger(&self) -> Client {
+        Client::new(self.url.clone(), None)
+    }
+
+    pub(crate) fn services(&self) -> &Arc<Services> {
+        self.app.services()
+    }
+
+    /// The whole log book, oldest first.
+    pub(crate) fn log_book(&self) -> Vec<(u64, Entry)> {
+        let read = |rows: &mut tollgate::store::Reader| audit::page(rows, 0, Order::Rising, usize::MAX);
+        let entries = self.services().store.read(read).unwrap();
+        entries.into_iter().map(|logged| (logged.seq, logged.entry)).collect()
+    }
+
+    /// How often the upstream saw a body with this marker.
+    pub(crate) fn seen(&self, marker: &str) -> u64 {
+        self.upstream.seen().marker(marker)
+    }
+
+    /// Begins to drain, as on a signal.
+    pub(crate) fn drain(&self) {
+        self.app.drain();
+    }
+
+    /// Ends in order, and says what a next process needs.
+    pub(crate) async fn stop(self) -> Builder {
+        self.app.drain();
+        self.server.drain(Duration::from_secs(5), &CancellationToken::new()).await;
+        self.app.close(Duration::from_secs(5)).await;
+        Builder { upstream: Some(self.upstream), ..self.settings }
+    }
+
+    /// Is killed: what power loss leaves of the store is all that a next process finds.
+    ///
+    /// The image is taken first, so whatever this process still does is never seen.
+    pub(crate) async fn lose_power(self) -> Builder {
+        let disk = Disk::holding(self.disk.image());
+        self.vanish(disk).await
+    }
+
+    /// Is killed with `kill -9`: the page cache is what a next process finds.
+    pub(crate) async fn kill(self) -> Builder {
+        let disk = Disk::holding(self.disk.page_cache());
+        self.vanish(disk).await
+    }
+
+    async fn vanish(self, disk: Disk) -> Builder {
+        self.server.drain(Duration::ZERO, &CancellationToken::new()).await;
+        self.app.close(Duration::ZERO).await;
+        Builder { upstream: Some(self.upstream), disk, ..self.settings }
+    }
+}
+
+impl Builder {
+    /// Sets a variable of the environment.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.vars = self.vars.with(name, value);
+        self
+    }
+
+    pub(crate) fn task_duration(mut self, length: Duration) -> Self {
+        self.task_duration = length;
+        self
+    }
+
+    pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    pub(crate) fn server_limits(mut self, limits: ServerLimits) -> Self {
+        self.server_limits = limits;
+        self
+    }
+
+    pub(crate) fn disk(mut self, disk: Disk) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    pub(crate) async fn start(self) -> Relay {
+        self.try_start().await.unwrap()
+    }
+
+    pub(crate) async fn try_start(mut self) -> Result<Relay, tollgate::app::StartError> {
+        let upstream = match self.upstream.take() {
+            Some(running) => running,
+            None => Arc::new(self.imitate().await),
+        };
+        let vars = self.vars.clone().with("VOLC_HOST", &upstream.addr().to_string());
+        let config = Config::parse(&vars).unwrap();
+        let outside = Outside {
+            clock: self.clock.clone(),
+            entropy: Arc::new(OsEntropy),
+            transport: match &self.transport {
+                Some(transport) => Arc::clone(transport),
+                None => Arc::new(Network::new().unwrap()),
+            },
+        };
+        let opened = Box::new(open(&self.disk, self.clock.clone())?);
+        let app = App::open(&config, &outside, StoreSource::Opened(opened), Box::new(|| 0)).await?;
+        app.run_in_background(&config);
+        let endpoint = poem::EndpointExt::boxed(app.endpoint());
+        let server = Server::new(Arc::new(endpoint), self.server_limits);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        server.listen(listener).unwrap();
+        Ok(Relay { url, clock: self.clock.clone(), disk: self.disk.clone(), upstream, app, server, settings: self })
+    }
+
+    async fn imitate(&self) -> Imitation {
+        let accounts = vec![(UPSTREAM_KEY.to_owned(), Secret::new(UPSTREAM_SECRET.to_owned()))];
+        let settings = Settings { task_duration: self.task_duration, ..Settings::new(accounts) };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Imitation::start(listener, settings, self.clock.clone()).unwrap()
+    }
+}
+
+/// Opens a store on a disk, under the test's master key.
+fn open(disk: &Disk, clock: Arc<ManualClock>) -> Result<tollgate::store::Opened, OpenError> {
+    let keys = |_: StoreId| Ok(vec![MasterKey::from_base64(&Secret::new(MASTER.to_owned())).unwrap()]);
+    Store::open_backend(
+        disk.clone(),
+        &OpenOptions {
+            master_keys: &keys,
+            cache_bytes: 8 << 20,
+            missing: Missing::Create,
+            progress: |_| {},
+            clock,
+            entropy: &OsEntropy,
+        },
+    )
+}
