@@ -65,7 +65,8 @@ impl RunningTasks {
 
     /// Ties a slot to the intent that was recorded with it: from now on only [`RunningTasks::finish`] gives it back.
     pub fn hold(&self, intent: u64, held: Held, slot: Slot<OwnerId>) {
-        drop(slot.detach());
+        // The slot is now the task's; its key is released when the task is finished.
+        let _owner = slot.detach();
         self.lock().insert(intent, held);
     }
 

@@ -11,7 +11,7 @@ use crate::model::reply::Reply;
 
 /// What a key's first call learned, for those that wait.
 #[derive(Clone, Debug)]
-pub enum Shared {
+pub(super) enum Shared {
     /// A reply, which every waiter gets too.
     Reply {
         /// The reply.

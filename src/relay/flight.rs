@@ -31,7 +31,7 @@ pub(super) struct Flight {
     pub(super) deadline: Instant,
     /// Fires when the caller has hung up, or its deadline has passed. It is obeyed only before the first byte.
     pub(super) gone: CancellationToken,
-    pub(super) in_flight: InFlight,
+    pub(super) _in_flight: InFlight,
 }
 
 impl Sent for SentMark {

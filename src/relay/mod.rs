@@ -147,7 +147,7 @@ impl Relay {
             lane,
             deadline,
             gone: gone.clone(),
-            in_flight: metrics::in_flight(call.operation),
+            _in_flight: metrics::in_flight(call.operation),
             call,
         };
         let hang_up = gone.drop_guard();
