@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::CliError;
+use crate::app;
 use crate::config::{Config, Environment, LogFormat};
 use crate::server::privilege;
 use crate::telemetry::init::{self, Format, Stream};
@@ -31,17 +32,12 @@ fn dotenv(path: &Path) -> Result<String, CliError> {
 /// Becomes the user that `RUN_AS_UID` names and hands it the store. Call it before [`run`], while there is one thread.
 ///
 /// # Errors
-/// [`CliError::Privilege`].
+/// [`CliError::Privilege`], or [`CliError::Start`] where it cannot be told which file the store is.
 pub(super) fn become_user(config: &Config) -> Result<(), CliError> {
     if let Some(uid) = config.server.run_as {
-        privilege::run_as(uid, &store_path(config))?;
+        privilege::run_as(uid, &app::store_path(&config.store.location)?)?;
     }
     Ok(())
-}
-
-/// The file that holds the store.
-fn store_path(config: &Config) -> PathBuf {
-    config.store.location.path().to_owned()
 }
 
 /// Logs as the operator configured them, to standard output.

@@ -211,7 +211,7 @@ impl Show for RevokedKey {
 pub(super) struct ImportedKeys {
     added: u64,
     skipped: u64,
-    errors: Vec<Value>,
+    errors: Vec<String>,
 }
 
 impl ImportedKeys {
@@ -236,10 +236,7 @@ impl Show for ImportedKeys {
             ("added", Cell::new(self.added)),
             ("known already", Cell::new(self.skipped)),
         ];
-        rows.extend(self.errors.iter().map(|error| {
-            let sentence = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-            ("not taken over", Cell::new(sentence))
-        }));
+        rows.extend(self.errors.iter().map(|error| ("not taken over", Cell::new(error))));
         fields(rows, look)
     }
 }
