@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use self::error::Rejected;
 use self::gate::{Capacity, Gate, Refused, Slot, Snapshot};
-use self::pacer::Pacer;
+use self::pacer::{Pacer, PacerLate};
 use self::running::RunningTasks;
 use crate::config::{Admission as Settings, Volcengine};
 use crate::model::caller::Caller;
@@ -160,17 +160,7 @@ impl Admission {
             }
             _ => None,
         };
-        let account_slot = gates
-            .gate(class)
-            .admit(caller.owner, lane, latest)
-            .await
-            .map_err(at_account)?;
-        if class == Class::Submit {
-            let late = |late: pacer::PacerLate| Rejected::QueueTimeout {
-                retry_after: late.retry_after,
-            };
-            gates.pacer.turn(latest).await.map_err(late)?;
-        }
+        let account_slot = gates.enter(class, caller.owner, lane, latest).await?;
         metrics::queue_wait(gates.upstream, class, begun.elapsed());
         Ok(Permit {
             account,
@@ -200,22 +190,9 @@ impl Admission {
         let class = operation.class();
         let latest = self.latest(class, Instant::now(), deadline);
         let gates = self.accounts.get(&permit.account).ok_or(Rejected::NoAccount)?;
-        let owner = self
-            .owner_gate(caller, class)?
-            .admit(caller.owner, lane, latest)
-            .await
-            .map_err(at_account)?;
-        let account = gates
-            .gate(class)
-            .admit(caller.owner, lane, latest)
-            .await
-            .map_err(at_account)?;
-        if class == Class::Submit {
-            let late = |late: pacer::PacerLate| Rejected::QueueTimeout {
-                retry_after: late.retry_after,
-            };
-            gates.pacer.turn(latest).await.map_err(late)?;
-        }
+        let gate = self.owner_gate(caller, class)?;
+        let owner = gate.admit(caller.owner, lane, latest).await.map_err(at_account)?;
+        let account = gates.enter(class, caller.owner, lane, latest).await?;
         permit.seats = Some(Seats {
             _owner: owner,
             _account: account,
@@ -246,7 +223,9 @@ impl Admission {
         }
         drop(owners);
         for gates in self.accounts.values() {
-            Class::ALL.into_iter().for_each(|class| gates.gate(class).close());
+            for class in Class::ALL {
+                gates.gate(class).close();
+            }
             gates.running.iter().for_each(RunningTasks::close);
         }
     }
@@ -348,6 +327,24 @@ impl Admission {
 }
 
 impl AccountGates {
+    /// Waits for a slot and, for a submit, for its turn to start. Cancel-safe.
+    async fn enter(
+        &self,
+        class: Class,
+        owner: OwnerId,
+        lane: Lane,
+        latest: Instant,
+    ) -> Result<Slot<OwnerId>, Rejected> {
+        let slot = self.gate(class).admit(owner, lane, latest).await.map_err(at_account)?;
+        if class == Class::Submit {
+            let too_late = |late: PacerLate| Rejected::QueueTimeout {
+                retry_after: late.retry_after,
+            };
+            self.pacer.turn(latest).await.map_err(too_late)?;
+        }
+        Ok(slot)
+    }
+
     const fn gate(&self, class: Class) -> &Gate<OwnerId> {
         match class {
             Class::Submit => &self.submit,

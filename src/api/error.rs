@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
@@ -197,8 +197,8 @@ pub struct ApiError {
     status: StatusCode,
     message: String,
     param: Option<String>,
-    retry_after: Option<HeaderValue>,
-    allow: Option<HeaderValue>,
+    /// `Retry-After` and `Allow`, where they are called for.
+    headers: Option<Box<HeaderMap>>,
     audit: Option<u64>,
     retry: Retry,
 }
@@ -226,8 +226,7 @@ impl ApiError {
             status: code.status(),
             message: message.into(),
             param: None,
-            retry_after: None,
-            allow: None,
+            headers: None,
             audit: None,
             retry,
         }
@@ -248,15 +247,22 @@ impl ApiError {
 
     /// Says which methods the path has.
     #[must_use]
-    pub fn allowing(mut self, methods: &str) -> Self {
-        self.allow = HeaderValue::from_str(methods).ok();
-        self
+    pub fn allowing(self, methods: &str) -> Self {
+        match HeaderValue::from_str(methods) {
+            Ok(methods) => self.with(ALLOW, methods),
+            Err(_) => self,
+        }
     }
 
     /// When to come back, rounded up to whole seconds.
     #[must_use]
-    pub fn after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(HeaderValue::from(wait.as_millis().div_ceil(1000).max(1) as u64));
+    pub fn after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.with(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.get_or_insert_default().insert(name, value);
         self
     }
 
@@ -307,11 +313,8 @@ impl ApiError {
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_string());
         let headers = response.headers_mut();
-        if let Some(wait) = &self.retry_after {
-            headers.insert(RETRY_AFTER, wait.clone());
-        }
-        if let Some(methods) = &self.allow {
-            headers.insert(ALLOW, methods.clone());
+        if let Some(own) = &self.headers {
+            headers.extend(own.as_ref().clone());
         }
         if self.retry == Retry::Never {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -323,7 +326,10 @@ impl ApiError {
 /// The way through poem: the edge finds the error in the response's extensions and renders it.
 impl From<ApiError> for poem::Error {
     fn from(error: ApiError) -> Self {
-        Self::from_response(error.into_response())
+        let mut carrier = Self::from_response(error.clone().into_response());
+        // poem puts its error's extensions in the place of the response's.
+        carrier.set_data(error);
+        carrier
     }
 }
 
@@ -409,7 +415,9 @@ impl From<RecordError> for ApiError {
     fn from(error: RecordError) -> Self {
         let message = error.to_string();
         match error {
-            RecordError::Unavailable(StoreError::Full) => Self::new(Code::StoreFull, message).after(MINUTE),
+            RecordError::Unavailable(StoreError::Full) | RecordError::Full(_) => {
+                Self::new(Code::StoreFull, message).after(MINUTE)
+            }
             RecordError::Unavailable(cause) => {
                 tracing::error!(error = %cause, "an intent could not be recorded");
                 Self::new(
@@ -423,7 +431,6 @@ impl From<RecordError> for ApiError {
                 "the call was not recorded in time, so it was not sent",
             )
             .after(RESTART),
-            RecordError::Full(_) => Self::new(Code::StoreFull, message).after(MINUTE),
             RecordError::Conflict => Self::new(Code::IdempotencyConflict, message).about("Idempotency-Key"),
             RecordError::InFlight => Self::new(Code::IdempotencyInFlight, message).about("Idempotency-Key"),
             RecordError::OutcomeUnknown { intent } => Self::new(Code::OutcomeUnknown, message).committed(Some(intent)),
@@ -466,10 +473,13 @@ impl ApiError {
                 } else {
                     Code::UpstreamFailed
                 };
-                Self {
+                let error = Self {
                     status,
-                    retry_after,
                     ..Self::new(code, message)
+                };
+                match retry_after {
+                    Some(wait) => error.with(RETRY_AFTER, wait),
+                    None => error,
                 }
             }
         }
@@ -532,10 +542,10 @@ impl ApiResponse for ApiError {
 }
 
 /// Obeyed by OpenAI's SDKs.
-const SHOULD_RETRY: http::HeaderName = http::HeaderName::from_static("x-should-retry");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 const RESTART: Duration = Duration::from_secs(5);
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

@@ -270,8 +270,11 @@ async fn authorize<D: Demand, B: TakesBody>(
     })
 }
 
+/// Describes a way to prove a key.
+type Describe = fn() -> MetaSecurityScheme;
+
 /// The three ways to prove a key, any of which is enough.
-const SCHEMES: [(&str, fn() -> MetaSecurityScheme); 3] = [
+const SCHEMES: [(&str, Describe); 3] = [
     ("Bearer", || MetaSecurityScheme {
         scheme: Some("bearer"),
         bearer_format: Some("sk_…"),

@@ -228,7 +228,7 @@ impl KeysApi {
                 .map_or(Ok(Scopes::of([Scope::Relay])), |names| scopes(&names))?,
             schemes: body.schemes.map_or(Ok(Schemes::all()), |names| schemes(&names))?,
             models: body.models,
-            limits: limits(body.limits.unwrap_or_default())?,
+            limits: limits(&body.limits.unwrap_or_default())?,
         };
         let issued = authorized.services.issuer.create(spec, &by).await?;
         Ok(Created::Created(Json(IssuedKey::new(
@@ -301,7 +301,7 @@ impl KeysApi {
             schemes: body.schemes.map(|names| schemes(&names)).transpose()?,
             models: cleared(body.models),
             limits: cleared(body.limits)
-                .map(|view| limits(view.unwrap_or_default()))
+                .map(|view| limits(&view.unwrap_or_default()))
                 .transpose()?,
         };
         let key = authorized.services.issuer.update(key_id(&id.0)?, change, &by).await?;
@@ -436,6 +436,8 @@ pub(super) fn no_such_key() -> ApiError {
     ApiError::new(Code::NotFound, "there is no such client key")
 }
 
+/// A field that may be absent (it stays), null (it is cleared) or set.
+#[expect(clippy::option_option, reason = "the three cases are what `KeyChange` takes")]
 fn cleared<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {
     match field {
         MaybeUndefined::Undefined => None,
@@ -467,7 +469,7 @@ fn schemes(names: &[String]) -> Result<Schemes, ApiError> {
         .map(Schemes::of)
 }
 
-fn limits(view: LimitsView) -> Result<Limits, ApiError> {
+fn limits(view: &LimitsView) -> Result<Limits, ApiError> {
     for (name, limit) in [
         ("requests_per_minute", view.requests_per_minute),
         ("tokens_per_minute", view.tokens_per_minute),

@@ -67,7 +67,7 @@ impl Lifecycle {
 impl Services {
     /// The store, the accounts, the clock, the lifecycle, in this order.
     pub(super) async fn readiness(&self) -> [Finding; 4] {
-        let head = self.store.read_aside(|rows| audit::head(rows)).await;
+        let head = self.store.read_aside(audit::head).await;
         let writable = head.is_ok() && !self.store.failed().is_cancelled();
         let last = head.map_or(Timestamp::EPOCH, |head| head.at);
         let clock_is_sane = self.clock.wall().plus(TOLERANCE) >= last;

@@ -80,7 +80,7 @@ async fn every_minute(services: &Services, retention: Retention) {
             tracing::error!(error = %error, "old records could not be removed");
         }
         // Outside of the file, a head is an anchor: with it `audit verify --expect` finds a file that was put back.
-        match services.store.read_aside(|rows| audit::head(rows)).await {
+        match services.store.read_aside(audit::head).await {
             Ok(head) => tracing::info!(seq = head.seq, digest = %head.digest, "the log book's head"),
             Err(error) => tracing::error!(error = %error, "the log book's head cannot be read"),
         }
@@ -103,8 +103,8 @@ fn ticks(period: Duration) -> tokio::time::Interval {
 }
 
 const ROOM: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Longer than any task lives at the provider, and than the 48 hours that are promised.
-const TASKS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const TASKS_KEPT: Duration = Duration::from_hours(7 * 24);

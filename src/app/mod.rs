@@ -146,6 +146,7 @@ impl App {
     }
 
     /// Every route.
+    #[must_use]
     pub fn endpoint(&self) -> impl Endpoint<Output = Response> + 'static {
         api::endpoint(Arc::clone(&self.services))
     }

@@ -128,4 +128,4 @@ const LAME_DUCK: Duration = Duration::from_secs(1);
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// How long a new process waits for the old one to let the store go: as long as platforms let the old one drain.
-const HANDOVER: Duration = Duration::from_secs(60);
+const HANDOVER: Duration = Duration::from_mins(1);

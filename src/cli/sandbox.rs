@@ -53,7 +53,10 @@ pub(super) struct SandboxArgs {
 /// [`CliError::Start`] where the relay cannot start, [`CliError::System`] where the imitation cannot.
 pub(super) async fn run(args: SandboxArgs) -> Result<(), CliError> {
     let folder = tempfile::tempdir().map_err(CliError::System)?;
-    let database = args.database.clone().unwrap_or_else(|| folder.path().join("tollgate.redb"));
+    let database = args
+        .database
+        .clone()
+        .unwrap_or_else(|| folder.path().join("tollgate.redb"));
     let imitation = imitate(&args).await?;
     let upstream = imitation.addr();
     let config = config(&args, &database, upstream)?;
@@ -93,7 +96,9 @@ async fn imitate(args: &SandboxArgs) -> Result<Imitation, CliError> {
 /// The environment of a real server, with what the sandbox makes up.
 fn config(args: &SandboxArgs, database: &Path, upstream: SocketAddr) -> Result<Config, CliError> {
     let master = MasterKey::generate_base64(&OsEntropy)?;
-    let kept = std::env::var("API_KEY_ENCRYPTION_KEY").ok().filter(|_| args.database.is_some());
+    let kept = std::env::var("API_KEY_ENCRYPTION_KEY")
+        .ok()
+        .filter(|_| args.database.is_some());
     let concurrency = args.concurrency.to_string();
     let vars = MapVars::default()
         .with("DATABASE_URL", &database.display().to_string())
@@ -127,7 +132,11 @@ impl Welcome {
         upstream: SocketAddr,
         database: &Path,
     ) -> Result<Self, CliError> {
-        let by = Actor { name: "sandbox".to_owned(), request: None, authority: Authority::Full };
+        let by = Actor {
+            name: "sandbox".to_owned(),
+            request: None,
+            authority: Authority::Full,
+        };
         let key = |description: &str, scope| KeySpec {
             description: description.to_owned(),
             expires_at: None,
@@ -136,8 +145,16 @@ impl Welcome {
             models: None,
             limits: Limits::default(),
         };
-        let client = services.issuer.create(key("sandbox client", Scope::Relay), &by).await.map_err(StartError::from)?;
-        let admin = services.issuer.create(key("sandbox admin", Scope::Admin), &by).await.map_err(StartError::from)?;
+        let client = services
+            .issuer
+            .create(key("sandbox client", Scope::Relay), &by)
+            .await
+            .map_err(StartError::from)?;
+        let admin = services
+            .issuer
+            .create(key("sandbox admin", Scope::Admin), &by)
+            .await
+            .map_err(StartError::from)?;
         Ok(Self {
             url: format!("http://{address}"),
             upstream_url: format!("http://{upstream}"),
@@ -165,7 +182,13 @@ impl Welcome {
 
     /// What to paste next, for people.
     fn page(&self) -> String {
-        let Self { url, upstream_url, access_key, database, .. } = self;
+        let Self {
+            url,
+            upstream_url,
+            access_key,
+            database,
+            ..
+        } = self;
         let (secret, admin) = (self.secret_key.expose(), self.admin_key.expose());
         let host = url.trim_start_matches("http://");
         format!(

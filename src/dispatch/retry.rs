@@ -91,7 +91,7 @@ fn backoff(made: u32, jitter: f64) -> Duration {
 const MOST_ATTEMPTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
-const LONGEST_ASKED: Duration = Duration::from_secs(60);
+const LONGEST_ASKED: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

@@ -111,4 +111,4 @@ fn settle_submit(
 }
 
 /// How long a submit of unknown outcome holds its running slot: a task may exist, but nobody can ask for it.
-pub const UNKNOWN_HOLDS: Duration = Duration::from_secs(600);
+pub const UNKNOWN_HOLDS: Duration = Duration::from_mins(10);

@@ -18,7 +18,7 @@ use crate::model::lane::Lane;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::reply::Reply;
 use crate::record::{Claimed, Ending, Pending, RunningSlot, Sent, Wait};
-use crate::telemetry::metrics::{self, InFlight};
+use crate::telemetry::metrics;
 use crate::upstream::error::{Fault, Phase};
 use crate::upstream::mark::SentMark;
 use crate::upstream::{Form, Verdict};
@@ -31,7 +31,6 @@ pub(super) struct Flight {
     pub(super) deadline: Instant,
     /// Fires when the caller has hung up, or its deadline has passed. It is obeyed only before the first byte.
     pub(super) gone: CancellationToken,
-    pub(super) _in_flight: InFlight,
 }
 
 impl Sent for SentMark {
@@ -40,17 +39,11 @@ impl Sent for SentMark {
     }
 }
 
-/// How an attempt ended for its caller.
-enum Flown {
-    Landed(Attempt),
-    /// The caller went before a byte was sent.
-    Withdrawn,
-}
-
 impl Flight {
     /// Records the intent, sends, settles.
     pub(super) async fn run(self, claimed: Option<Claimed>, permit: Permit) -> Result<Answer, RelayError> {
         let Self { relay, call, .. } = &self;
+        let _counted = metrics::in_flight(call.operation);
         let account = permit.account;
         let slot = if permit.running.is_some() {
             RunningSlot::Taken
@@ -68,9 +61,8 @@ impl Flight {
         loop {
             let mark = SentMark::default();
             pending.attempting(mark.clone());
-            let attempt = match self.fly(&pending, mark).await {
-                Flown::Landed(attempt) => attempt,
-                Flown::Withdrawn => return Err(self.withdraw(pending).await),
+            let Some(attempt) = self.fly(&pending, mark).await else {
+                return Err(self.withdraw(pending).await);
             };
             upstream_time += attempt.took;
             let situation = relay.situation(call.operation.class(), pending.attempts(), self.deadline);
@@ -87,8 +79,8 @@ impl Flight {
         }
     }
 
-    /// One attempt, which the caller's hang-up ends only while nothing was sent.
-    async fn fly(&self, pending: &Pending<PermitSeat>, mark: SentMark) -> Flown {
+    /// One attempt, which the caller's hang-up ends only while nothing was sent: there is none then.
+    async fn fly(&self, pending: &Pending<PermitSeat>, mark: SentMark) -> Option<Attempt> {
         let attempts = pending.attempts();
         let attempt = self
             .relay
@@ -97,12 +89,12 @@ impl Flight {
         tokio::pin!(attempt);
         tokio::select! {
             biased;
-            attempt = &mut attempt => return Flown::Landed(attempt),
+            attempt = &mut attempt => return Some(attempt),
             () = self.gone.cancelled() => {}
         }
         match mark.withdraw() {
-            Ok(()) => Flown::Withdrawn,
-            Err(_already_sent) => Flown::Landed(attempt.await),
+            Ok(()) => None,
+            Err(_already_sent) => Some(attempt.await),
         }
     }
 

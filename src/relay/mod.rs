@@ -94,7 +94,7 @@ impl Relay {
         entropy: Arc<dyn Entropy>,
         policy: Policy,
     ) -> Result<Self, StoreError> {
-        for (account, intent, task) in recorder.store().read(|rows| tasks::running_tasks(rows))? {
+        for (account, intent, task) in recorder.store().read(tasks::running_tasks)? {
             if let Some(running) = admission.running(account) {
                 let held = Held {
                     owner: task.owner,
@@ -147,7 +147,6 @@ impl Relay {
             lane,
             deadline,
             gone: gone.clone(),
-            _in_flight: metrics::in_flight(call.operation),
             call,
         };
         let hang_up = gone.drop_guard();

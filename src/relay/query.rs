@@ -143,4 +143,4 @@ impl Relay {
 }
 
 /// How long `UNKNOWN_TASKS=migrate` lets through what an older relay submitted: tasks live no longer.
-const MIGRATION: Duration = Duration::from_secs(24 * 60 * 60);
+const MIGRATION: Duration = Duration::from_hours(24);

@@ -1,5 +1,6 @@
 //! What can go wrong between us and the file.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -39,7 +40,7 @@ impl StoreError {
     }
 
     /// A row of `table` that cannot be what it is.
-    pub(super) fn corrupt(table: &'static str, what: impl ToString) -> Self {
+    pub(super) fn corrupt(table: &'static str, what: impl fmt::Display) -> Self {
         Self::Corrupt {
             table,
             what: what.to_string(),
@@ -141,7 +142,9 @@ pub enum OpenError {
     )]
     WrongKey,
     /// The log book's head does not match its own seal, or its last entry.
-    #[error("the log book's head does not verify: the file was changed outside Tollgate; run `tollgate audit verify`")]
+    #[error(
+        "the log book's head does not verify: the file was changed outside Tollgate; restore a backup, or move it away to start afresh"
+    )]
     Head,
     /// A new store was to be made where a volume is expected and none is mounted.
     #[error("{} would be on the root file system, which does not survive a deploy; mount a volume and put DATABASE_URL on it", path.display())]

@@ -51,13 +51,11 @@ impl Store {
                     after,
                 })
                 .await?;
-            match swept {
-                Some(last) => sweep.after = last,
-                None => {
-                    *sweep = Sweep::default();
-                    return Ok(());
-                }
-            }
+            let Some(last) = swept else {
+                *sweep = Sweep::default();
+                return Ok(());
+            };
+            sweep.after = last;
         }
     }
 }

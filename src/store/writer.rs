@@ -187,6 +187,7 @@ impl std::fmt::Debug for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Waiting")
             .field("jobs", &self.jobs.len())
+            .field("awaited", &self.awaited)
             .field("intake", &self.intake)
             .finish()
     }
@@ -383,21 +384,21 @@ impl Writer {
             }
             Trial::RolledBack(error) => {
                 if batch.len() == 1 {
-                    batch.into_iter().for_each(|job| job.fail(error.clone()));
+                    fail_all(batch, &error);
                     return Ok(());
                 }
                 tracing::warn!(error = %error, writes = batch.len(), "a write failed: its batch is run one by one");
                 let mut rest = batch.into_iter();
                 while let Some(job) = rest.next() {
                     if let Err(error) = self.write(vec![job]) {
-                        rest.for_each(|job| job.fail(error.clone()));
+                        fail_all(rest, &error);
                         return Err(error);
                     }
                 }
                 Ok(())
             }
             Trial::Fatal(error) => {
-                batch.into_iter().for_each(|job| job.fail(error.clone()));
+                fail_all(batch, &error);
                 Err(error)
             }
         }
@@ -438,6 +439,12 @@ impl Writer {
             Err(error @ CommitError::TransactionPoisoned) => Trial::RolledBack(StoreError::Io(error.to_string())),
             Err(error) => Trial::Fatal(error.into()),
         }
+    }
+}
+
+fn fail_all(jobs: impl IntoIterator<Item = Box<dyn Job>>, error: &StoreError) {
+    for job in jobs {
+        job.fail(error.clone());
     }
 }
 

@@ -10,7 +10,12 @@ async fn a_signed_submit_passes_through_and_its_result_is_fetched() {
     let relay = Relay::start().await;
     let alice = relay.client("alice").await;
 
-    let submitted = alice.post_signed("/?Action=CVSync2AsyncSubmitTask&Version=2022-08-31", &submit_body("path-1")).await;
+    let submitted = alice
+        .post_signed(
+            "/?Action=CVSync2AsyncSubmitTask&Version=2022-08-31",
+            &submit_body("path-1"),
+        )
+        .await;
     let queried = alice.query(&query_body(&submitted.task_id())).await;
 
     assert_eq!(submitted.status, 200);
@@ -27,7 +32,11 @@ async fn the_log_book_has_the_intent_before_the_settlement() {
     alice.submit(&submit_body("path-2")).await;
 
     let book = relay.log_book();
-    let intent = book.iter().find(|(_, entry)| matches!(entry.event, Event::Intent(_))).unwrap().0;
+    let intent = book
+        .iter()
+        .find(|(_, entry)| matches!(entry.event, Event::Intent(_)))
+        .unwrap()
+        .0;
     let settled = book.iter().find_map(|(seq, entry)| match &entry.event {
         Event::Settlement(settlement) => Some((*seq, settlement.intent, settlement.outcome)),
         _ => None,

@@ -58,7 +58,7 @@ pub fn read(operation: Operation, status: StatusCode, headers: &HeaderMap, body:
         code,
         task_id,
         state: (operation.class() == Class::Query)
-            .then(|| state(operation, &answer, data.status.as_deref()))
+            .then(|| state(operation, answer, data.status.as_deref()))
             .flatten(),
         upstream_request: headers
             .get("x-tt-logid")
@@ -124,7 +124,7 @@ impl Answer {
 }
 
 /// What an answer to a query tells of its task; `None` if it tells nothing.
-fn state(operation: Operation, answer: &Answer, status: Option<&str>) -> Option<TaskState> {
+fn state(operation: Operation, answer: Answer, status: Option<&str>) -> Option<TaskState> {
     match (answer, operation) {
         (Answer::Success, Operation::CancelTask) => Some(TaskState::Cancelled),
         (Answer::Success, _) => match status? {

@@ -29,7 +29,11 @@ struct Failure {
 impl Disk {
     /// A disk that holds what another was left with.
     pub(crate) fn holding(image: Vec<u8>) -> Self {
-        let state = State { written: image.clone(), synced: image, ..State::default() };
+        let state = State {
+            written: image.clone(),
+            synced: image,
+            ..State::default()
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -61,7 +65,10 @@ impl Disk {
     /// The `nth` sync from now on, and everything after it, fails.
     pub(crate) fn fail_sync(&self, nth: u64, kind: io::ErrorKind) {
         let mut state = self.state();
-        state.failing = Some(Failure { at_sync: state.syncs + nth, kind });
+        state.failing = Some(Failure {
+            at_sync: state.syncs + nth,
+            kind,
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -86,7 +93,10 @@ impl StorageBackend for Disk {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let start = offset as usize;
         let state = self.state();
-        let bytes = state.written.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let bytes = state
+            .written
+            .get(start..start + out.len())
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(bytes);
         Ok(())
     }

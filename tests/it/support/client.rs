@@ -32,7 +32,12 @@ impl Client {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { url, key: key.map(std::sync::Arc::new), http, headers: HeaderMap::new() }
+        Self {
+            url,
+            key: key.map(std::sync::Arc::new),
+            http,
+            headers: HeaderMap::new(),
+        }
     }
 
     /// The key it holds.
@@ -43,7 +48,8 @@ impl Client {
     /// The same client with one more header on every request.
     pub(crate) fn header(&self, name: &'static str, value: &str) -> Self {
         let mut with = self.clone();
-        with.headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        with.headers
+            .append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         with
     }
 
@@ -73,7 +79,10 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, body: &str) -> reqwest::Result<Reply> {
-        let mut request = self.http.request(method, format!("{}{path}", self.url)).headers(self.headers.clone());
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .headers(self.headers.clone());
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -84,13 +93,22 @@ impl Client {
         }
         let response = request.body(body.to_owned()).send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Reply { status, headers, body: response.bytes().await?.to_vec() })
+        Ok(Reply {
+            status,
+            headers,
+            body: response.bytes().await?.to_vec(),
+        })
     }
 
     /// Posts with Volcengine's signature instead of the secret, as its SDKs do.
     pub(crate) async fn post_signed(&self, path: &str, body: &str) -> Reply {
         let key = self.issued();
-        let signer = Signer::new(key.key.access_key.clone(), key.secret.clone(), "cn-north-1".to_owned(), "cv");
+        let signer = Signer::new(
+            key.key.access_key.clone(),
+            key.secret.clone(),
+            "cn-north-1".to_owned(),
+            "cv",
+        );
         let host = self.url.trim_start_matches("http://");
         let (bare, query) = path.split_once('?').unwrap_or((path, ""));
         let signature = signer.sign(
@@ -115,13 +133,18 @@ impl Client {
             .header(AUTHORIZATION, signature.authorization);
         let response = request.body(body.to_owned()).send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
-        Reply { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        Reply {
+            status,
+            headers,
+            body: response.bytes().await.unwrap().to_vec(),
+        }
     }
 }
 
 impl Reply {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.body)))
     }
 
     /// The stable code of an error.

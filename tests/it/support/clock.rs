@@ -13,11 +13,13 @@ pub(crate) struct ManualClock {
 
 impl ManualClock {
     pub(crate) fn forward(&self, length: Duration) {
-        self.added_micros.fetch_add(length.as_micros() as i64, Ordering::Relaxed);
+        self.added_micros
+            .fetch_add(length.as_micros() as i64, Ordering::Relaxed);
     }
 
     pub(crate) fn back(&self, length: Duration) {
-        self.added_micros.fetch_sub(length.as_micros() as i64, Ordering::Relaxed);
+        self.added_micros
+            .fetch_sub(length.as_micros() as i64, Ordering::Relaxed);
     }
 }
 

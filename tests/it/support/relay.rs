@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tollgate::api::Services;
 use tollgate::app::{App, Outside, StoreSource};
 use tollgate::auth::{Actor, Authority, Issued, KeySpec};
@@ -19,8 +21,6 @@ use tollgate::store::audit::{self, Order};
 use tollgate::store::error::OpenError;
 use tollgate::store::{Missing, OpenOptions, Store};
 use tollgate::upstream::transport::{Network, Transport};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::{Client, Disk, ManualClock};
 
@@ -99,7 +99,11 @@ impl Relay {
 
     /// A new key, made by somebody with full authority.
     pub(crate) async fn issue(&self, spec: KeySpec) -> Issued {
-        let by = Actor { name: "test".to_owned(), request: None, authority: Authority::Full };
+        let by = Actor {
+            name: "test".to_owned(),
+            request: None,
+            authority: Authority::Full,
+        };
         self.services().issuer.create(spec, &by).await.unwrap()
     }
 
@@ -136,9 +140,14 @@ impl Relay {
     /// Ends in order, and says what a next process needs.
     pub(crate) async fn stop(self) -> Builder {
         self.app.drain();
-        self.server.drain(Duration::from_secs(5), &CancellationToken::new()).await;
+        self.server
+            .drain(Duration::from_secs(5), &CancellationToken::new())
+            .await;
         self.app.close(Duration::from_secs(5)).await;
-        Builder { upstream: Some(self.upstream), ..self.settings }
+        Builder {
+            upstream: Some(self.upstream),
+            ..self.settings
+        }
     }
 
     /// Is killed: what power loss leaves of the store is all that a next process finds.
@@ -158,7 +167,11 @@ impl Relay {
     async fn vanish(self, disk: Disk) -> Builder {
         self.server.drain(Duration::ZERO, &CancellationToken::new()).await;
         self.app.close(Duration::ZERO).await;
-        Builder { upstream: Some(self.upstream), disk, ..self.settings }
+        Builder {
+            upstream: Some(self.upstream),
+            disk,
+            ..self.settings
+        }
     }
 }
 
@@ -216,12 +229,23 @@ impl Builder {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         server.listen(listener).unwrap();
-        Ok(Relay { url, clock: self.clock.clone(), disk: self.disk.clone(), upstream, app, server, settings: self })
+        Ok(Relay {
+            url,
+            clock: self.clock.clone(),
+            disk: self.disk.clone(),
+            upstream,
+            app,
+            server,
+            settings: self,
+        })
     }
 
     async fn imitate(&self) -> Imitation {
         let accounts = vec![(UPSTREAM_KEY.to_owned(), Secret::new(UPSTREAM_SECRET.to_owned()))];
-        let settings = Settings { task_duration: self.task_duration, ..Settings::new(accounts) };
+        let settings = Settings {
+            task_duration: self.task_duration,
+            ..Settings::new(accounts)
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Imitation::start(listener, settings, self.clock.clone()).unwrap()
     }
