@@ -1,4 +1,12 @@
 //! Tollgate: a relay for paid AI APIs in one binary, over one redb file.
+//!
+//! Clients hold keys that Tollgate issued; Tollgate holds the real upstream credentials, sealed. Every call passes one
+//! gate: it is authenticated ([`auth`]), admitted ([`admission`]), written down durably ([`record`], [`store`]), sent
+//! ([`dispatch`], [`upstream`]), and settled. [`relay`] is that path at a glance; [`api`] is its HTTP.
+//!
+//! Modules stand on floors and import only from below: [`model`] and [`telemetry`] lowest, then [`config`] and
+//! [`crypto`], [`store`] and [`upstream`], [`auth`], [`admission`], [`record`] and [`import`], [`dispatch`], [`relay`],
+//! [`api`], [`server`], [`app`] and [`sandbox`], and [`cli`] on top. `ARCHITECTURE.md` is the map.
 
 pub mod admission;
 pub mod api;
