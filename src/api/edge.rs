@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method};
@@ -12,9 +12,9 @@ use poem::{Endpoint, Request, Response};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::Services;
 use super::error::{ApiError, Code, from_poem};
 use super::routes::Routes;
+use super::{Services, peer};
 use crate::crypto::entropy;
 use crate::model::clock::Clock;
 use crate::model::id::RequestId;
@@ -49,6 +49,8 @@ pub struct Edge<E> {
     inner: E,
     services: Arc<Services>,
     routes: Routes,
+    /// Whether it was said that a proxy seems to stand before us.
+    warned: Once,
 }
 
 impl<E: Endpoint<Output = Response>> Edge<E> {
@@ -58,15 +60,24 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
             inner,
             services,
             routes,
+            warned: Once::new(),
         }
     }
 
     fn arrival(&self, request: &Request) -> Arrival {
         let clock = &self.services.clock;
+        let hops = self.services.trusted_proxy_hops;
+        if hops == 0 && peer::is_forwarded(request) {
+            self.warned.call_once(|| {
+                tracing::warn!(
+                    "a request was forwarded, but TRUSTED_PROXY_HOPS is 0: every client seems to be the proxy"
+                );
+            });
+        }
         Arrival {
             request: new_request_id(self.services.entropy.as_ref(), clock.as_ref()),
             client_request: client_request(request),
-            peer: super::peer::address(request, self.services.trusted_proxy_hops),
+            peer: peer::address(request, hops),
             at: clock.monotonic(),
         }
     }
@@ -125,7 +136,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
         metrics::http_request(route, method, status, took);
         span.record(fields::STATUS, status);
         span.record(fields::DURATION_MS, took.as_secs_f64() * 1000.0);
-        span.in_scope(|| tracing::debug!("answered"));
+        span.in_scope(|| match route {
+            // Probes come every few seconds and tell nothing.
+            "/health" | "/ready" | "/metrics" => tracing::debug!("answered"),
+            _ => tracing::info!("answered"),
+        });
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&arrival.request.to_string()) {
             headers.insert(REQUEST_ID, id);

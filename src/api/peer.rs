@@ -37,10 +37,15 @@ fn parse(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
+/// Whether a request carries a header that only proxies write.
+#[must_use]
+pub fn is_forwarded(request: &Request) -> bool {
+    PROXY_HEADERS.iter().any(|name| request.headers().contains_key(*name))
+}
+
 /// Whether a request came straight from a private or loopback peer, and not through any proxy.
 #[must_use]
 pub fn is_private_and_direct(request: &Request, hops: u8) -> bool {
-    let proxied = PROXY_HEADERS.iter().any(|name| request.headers().contains_key(*name));
     let private = request
         .remote_addr()
         .as_socket_addr()
@@ -50,7 +55,7 @@ pub fn is_private_and_direct(request: &Request, hops: u8) -> bool {
                 address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
             }
         });
-    hops == 0 && private && !proxied
+    hops == 0 && private && !is_forwarded(request)
 }
 
 const FORWARDED_FOR: &str = "x-forwarded-for";

@@ -47,6 +47,19 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// One that its caller had no more time for, after bytes of it had left.
+    #[must_use]
+    pub const fn timed_out() -> Self {
+        let error = UpstreamError {
+            phase: Phase::Head,
+            fault: Fault::Timeout,
+        };
+        Self {
+            result: Err(error),
+            took: std::time::Duration::ZERO,
+        }
+    }
+
     /// How it counts for a paid call.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

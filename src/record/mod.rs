@@ -34,6 +34,7 @@ use crate::crypto::seal::Place;
 use crate::model::call::Call;
 use crate::model::clock::{Clock, GuardedClock};
 use crate::model::id::AccountId;
+use crate::model::operation::Class;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::record::{Intent, Refusal, Reservation, Settlement};
 use crate::model::reply::{KeptReply, Reply};
@@ -97,6 +98,7 @@ pub struct Pending<S: Seat> {
     recorder: Arc<Recorder>,
     intent: u64,
     account: AccountId,
+    class: Class,
     opened_at: Instant,
     claimed: Option<Claimed>,
     seat: Option<S>,
@@ -313,6 +315,7 @@ impl Recorder {
             recorder: Arc::clone(self),
             intent,
             account,
+            class: call.operation.class(),
             opened_at,
             claimed,
             seat: Some(seat),
@@ -471,10 +474,9 @@ impl<S: Seat> Pending<S> {
     fn hand_over(&mut self, ending: &Ending<'_>, wait: Wait) -> Option<Receipt<Settle>> {
         let seat = self.seat.take()?;
         let keyed = self.claimed.is_some() && ending.outcome.is_replayed();
-        let most = if ending.task_id.is_some() {
-            MOST_SUBMIT_REPLY
-        } else {
-            MOST_CALL_REPLY
+        let most = match self.class {
+            Class::Submit => MOST_SUBMIT_REPLY,
+            Class::Call | Class::Query => MOST_CALL_REPLY,
         };
         let kept = ending.reply.filter(|reply| keyed && reply.body.len() <= most);
         let sealed = kept.and_then(|reply| self.recorder.seal(self.intent, reply));

@@ -29,7 +29,7 @@ pub enum RelayError {
     Upstream {
         /// What happened.
         cause: Failure,
-        /// The intent in the log book, for a paid call.
+        /// The intent in the log book, where a repeat could be paid again.
         intent: Option<u64>,
     },
     /// The call's deadline passed. One already sent finishes in the background.

@@ -1,10 +1,10 @@
 //! A paid call from its permit to its settlement.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Failure, RelayError};
@@ -29,6 +29,8 @@ pub(super) struct Flight {
     pub(super) call: Call,
     pub(super) lane: Lane,
     pub(super) deadline: Instant,
+    /// Told the number of the intent once it is recorded.
+    pub(super) opened: Arc<OnceLock<u64>>,
     /// Fires when the caller has hung up, or its deadline has passed. It is obeyed only before the first byte.
     pub(super) gone: CancellationToken,
 }
@@ -57,6 +59,7 @@ impl Flight {
             () = self.gone.cancelled() => return Err(RelayError::Deadline { intent: None }),
             opened = opening => opened?,
         };
+        self.opened.get_or_init(|| pending.intent());
         let mut upstream_time = Duration::ZERO;
         loop {
             let mark = SentMark::default();
@@ -91,10 +94,12 @@ impl Flight {
             biased;
             attempt = &mut attempt => return Some(attempt),
             () = self.gone.cancelled() => {}
+            () = sleep_until(self.deadline), if self.call.on_hang_up() == HangUp::Cancels => {}
         }
-        match mark.withdraw() {
-            Ok(()) => None,
-            Err(_already_sent) => Some(attempt.await),
+        match (mark.withdraw(), self.call.on_hang_up()) {
+            (Ok(()), _) => None,
+            (Err(_already_sent), HangUp::Finishes) => Some(attempt.await),
+            (Err(_already_sent), HangUp::Cancels) => Some(Attempt::timed_out()),
         }
     }
 
@@ -135,8 +140,8 @@ impl Flight {
 
     /// Settles by the last attempt, and gives the caller what can be given.
     async fn land(&self, pending: Pending<PermitSeat>, attempt: Attempt) -> Result<Answer, RelayError> {
-        let intent = pending.intent();
         let outcome = attempt.outcome();
+        let intent = Some(pending.intent()).filter(|_| !outcome.frees_the_key());
         let wait = match self.call.on_hang_up() {
             HangUp::Finishes => Wait::ForCommit,
             HangUp::Cancels => Wait::Not,
@@ -154,10 +159,7 @@ impl Flight {
                     upstream_request: None,
                 };
                 pending.settle(ending, wait).await;
-                return Err(RelayError::Upstream {
-                    cause,
-                    intent: Some(intent),
-                });
+                return Err(RelayError::Upstream { cause, intent });
             }
         };
         let reason = if unreadable(&verdict) {
@@ -180,12 +182,9 @@ impl Flight {
                 reply,
                 origin: Origin::Upstream,
                 recorded,
-                intent: Some(intent),
+                intent,
             }),
-            Err(cause) => Err(RelayError::Upstream {
-                cause,
-                intent: Some(intent),
-            }),
+            Err(cause) => Err(RelayError::Upstream { cause, intent }),
         }
     }
 }

@@ -9,12 +9,13 @@ mod query;
 mod reaper;
 mod seat;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use self::error::RelayError;
 use self::flight::Flight;
@@ -67,7 +68,7 @@ pub struct Answer {
     pub origin: Origin,
     /// Whether it is on the disk.
     pub recorded: Recorded,
-    /// Its intent in the log book, for a paid call.
+    /// Its intent in the log book, where a repeat could be paid again.
     pub intent: Option<u64>,
 }
 
@@ -142,28 +143,28 @@ impl Relay {
             .admit(&call, lane, &self.dispatcher.candidates(None), deadline)
             .await?;
         let gone = CancellationToken::new();
+        let opened = Arc::new(OnceLock::new());
         let flight = Flight {
             relay: Arc::clone(self),
             lane,
             deadline,
             gone: gone.clone(),
+            opened: Arc::clone(&opened),
             call,
         };
         let hang_up = gone.drop_guard();
         match flight.call.on_hang_up() {
-            HangUp::Cancels => timeout_at(deadline, flight.run(claimed, permit))
-                .await
-                .unwrap_or(DEADLINE),
+            HangUp::Cancels => flight.run(claimed, permit).await,
             HangUp::Finishes => {
-                let finishing = self
-                    .tracker
-                    .spawn(tracing::Instrument::in_current_span(flight.run(claimed, permit)));
-                let answer = match timeout_at(deadline, finishing).await {
-                    Ok(finished) => finished.unwrap_or(Err(RelayError::Interrupted)),
-                    Err(_) => DEADLINE,
-                };
+                let finishing = self.tracker.spawn(flight.run(claimed, permit).in_current_span());
+                let answer = timeout_at(deadline, finishing).await;
                 drop(hang_up);
-                answer
+                match answer {
+                    Ok(finished) => finished.unwrap_or(Err(RelayError::Interrupted)),
+                    Err(_) => Err(RelayError::Deadline {
+                        intent: opened.get().copied(),
+                    }),
+                }
             }
         }
     }
@@ -242,5 +243,3 @@ impl Answer {
         }
     }
 }
-
-const DEADLINE: Result<Answer, RelayError> = Err(RelayError::Deadline { intent: None });

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use redb::{CommitError, Database};
@@ -117,10 +117,13 @@ pub trait Job: Send {
 
 type Answer<W> = Result<<W as Write>::Done, WriteError<<W as Write>::Refusal>>;
 
+/// An answer, and the write that may have to follow it up if nobody hears the answer.
+type Told<W> = (Answer<W>, W);
+
 struct Task<W: Write> {
     write: W,
     answer: Option<Answer<W>>,
-    caller: oneshot::Sender<Answer<W>>,
+    caller: oneshot::Sender<Told<W>>,
 }
 
 impl<W: Write> Job for Task<W> {
@@ -142,18 +145,20 @@ impl<W: Write> Job for Task<W> {
     }
 
     fn acknowledge(self: Box<Self>) -> Option<Box<dyn Job>> {
-        let Self {
-            mut write,
-            answer,
-            caller,
-        } = *self;
-        let unheard = caller.send(answer.unwrap_or(Err(StoreError::Closed.into()))).err()?;
-        unheard.ok().and_then(|done| write.orphaned(done))
+        let Self { write, answer, caller } = *self;
+        let told = (answer.unwrap_or(Err(StoreError::Closed.into())), write);
+        caller.send(told).err().and_then(follow_up)
     }
 
     fn fail(self: Box<Self>, error: StoreError) {
-        drop(self.caller.send(Err(WriteError::Store(error))));
+        let Self { write, caller, .. } = *self;
+        drop(caller.send((Err(WriteError::Store(error)), write)));
     }
+}
+
+/// What is to be written after a write whose answer nobody heard.
+fn follow_up<W: Write>((answer, mut write): Told<W>) -> Option<Box<dyn Job>> {
+    answer.ok().and_then(|done| write.orphaned(done))
 }
 
 /// A write nobody will wait for, ready for the queue.
@@ -217,8 +222,8 @@ impl Place {
     }
 }
 
-pub(super) fn submit<W: Write>(queue: &Queue, write: W, permit: Option<OwnedSemaphorePermit>) -> Receipt<W> {
-    let (caller, answer) = oneshot::channel();
+pub(super) fn submit<W: Write>(queue: &Arc<Queue>, write: W, permit: Option<OwnedSemaphorePermit>) -> Receipt<W> {
+    let (caller, told) = oneshot::channel();
     queue.push(
         Box::new(Task {
             write,
@@ -227,24 +232,37 @@ pub(super) fn submit<W: Write>(queue: &Queue, write: W, permit: Option<OwnedSema
         }),
         permit,
     );
-    Receipt { answer }
+    Receipt {
+        told,
+        queue: Arc::clone(queue),
+    }
 }
 
 /// The answer to a write, once it is on the disk.
 ///
 /// # Cancel safety
-/// Dropping it does not withdraw the write.
+/// Dropping it does not withdraw the write. If it was done, what belongs after a write that nobody waits for is written.
 pub struct Receipt<W: Write> {
-    answer: oneshot::Receiver<Answer<W>>,
+    told: oneshot::Receiver<Told<W>>,
+    queue: Arc<Queue>,
 }
 
 impl<W: Write> Future for Receipt<W> {
     type Output = Answer<W>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer)
-            .poll(cx)
-            .map(|answer| answer.unwrap_or(Err(StoreError::Closed.into())))
+        let told = ready!(Pin::new(&mut self.told).poll(cx));
+        Poll::Ready(told.map_or(Err(StoreError::Closed.into()), |(answer, _write)| answer))
+    }
+}
+
+impl<W: Write> Drop for Receipt<W> {
+    /// The answer may have come after the last poll: then it is heard here.
+    fn drop(&mut self) {
+        self.told.close();
+        if let Some(next) = self.told.try_recv().ok().and_then(follow_up) {
+            self.queue.push(next, None);
+        }
     }
 }
 
