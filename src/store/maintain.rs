@@ -6,7 +6,6 @@ use super::error::StoreError;
 use super::tables::Tables;
 use super::{Store, audit, tasks, writer::Change};
 use crate::model::clock::Timestamp;
-use crate::model::record::Event;
 
 /// What is kept, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +86,7 @@ impl Change for PruneAudit {
             .first()
             .map_or(u64::MAX, |(seq, _)| *seq);
         tables.prune_audit(STEP, |seq, entry, bytes| {
-            // A note of an earlier pruning alone is not worth another one.
-            let due = entry.at < end || (over > 0 && !matches!(entry.event, Event::Pruned(_)));
+            let due = entry.at < end || over > 0;
             over = over.saturating_sub(bytes);
             due && seq < first_open
         })

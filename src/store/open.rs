@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -204,14 +205,20 @@ fn prepare_directory(path: &Path, missing: Missing) -> Result<(), OpenError> {
     };
     fs::create_dir_all(folder).map_err(failed)?;
     if missing == Missing::CreateOnVolume {
-        use std::os::unix::fs::MetadataExt;
         let device = |path: &Path| fs::metadata(path).map(|found| found.dev());
         if device(folder).map_err(failed)? == device(Path::new("/")).map_err(failed)? {
             return Err(OpenError::NotOnVolume { path: path.to_owned() });
         }
     }
     tracing::warn!(path = %path.display(), "no store there yet: a new one is made");
-    Ok(())
+    // Nobody else reads what redb will put into it.
+    fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(failed)
 }
 
 fn explain(path: &Path, error: DatabaseError) -> OpenError {
