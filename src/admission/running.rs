@@ -13,30 +13,13 @@ use super::gate::{Capacity, Gate, Refused, Slot};
 use crate::model::clock::Timestamp;
 use crate::model::id::OwnerId;
 use crate::model::lane::Lane;
-use crate::model::operation::Operation;
-
-/// A task that holds a slot, as far as it is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// Whose it is.
-    pub owner: OwnerId,
-    /// Its name at the provider; `None` while its submit is in flight or of unknown outcome.
-    pub task_id: Option<String>,
-    /// The model it was submitted with, which a query must name again.
-    pub req_key: Option<String>,
-    /// Which submit it was.
-    pub operation: Operation,
-    /// When the provider was last asked about it, or when the slot was taken.
-    pub asked_at: Timestamp,
-    /// When the slot is given back although nobody knows whether a task exists.
-    pub lapses_at: Option<Timestamp>,
-}
+use crate::model::task::RunningTask;
 
 /// The slots of one account.
 #[derive(Debug)]
 pub struct RunningTasks {
     gate: Gate<OwnerId>,
-    held: Mutex<HashMap<u64, Held>>,
+    held: Mutex<HashMap<u64, RunningTask>>,
 }
 
 impl RunningTasks {
@@ -64,20 +47,20 @@ impl RunningTasks {
     }
 
     /// Ties a slot to the intent that was recorded with it: from now on only [`RunningTasks::finish`] gives it back.
-    pub fn hold(&self, intent: u64, held: Held, slot: Slot<OwnerId>) {
+    pub fn hold(&self, intent: u64, held: RunningTask, slot: Slot<OwnerId>) {
         // The slot is now the task's; its key is released when the task is finished.
         let _owner = slot.detach();
         self.lock().insert(intent, held);
     }
 
     /// Takes the slot of a task that was running when the process last ended.
-    pub fn recover(&self, intent: u64, held: Held) {
+    pub fn recover(&self, intent: u64, held: RunningTask) {
         self.gate.occupy(held.owner);
         self.lock().insert(intent, held);
     }
 
     /// Changes what is known of a task that holds a slot.
-    pub fn update(&self, intent: u64, change: impl FnOnce(&mut Held)) {
+    pub fn update(&self, intent: u64, change: impl FnOnce(&mut RunningTask)) {
         if let Some(held) = self.lock().get_mut(&intent) {
             change(held);
         }
@@ -99,7 +82,7 @@ impl RunningTasks {
     /// Slots whose task is of unknown outcome and has been waited for long enough.
     #[must_use]
     pub fn lapsed(&self, now: Timestamp) -> Vec<u64> {
-        let due = |held: &Held| held.lapses_at.is_some_and(|at| at <= now);
+        let due = |held: &RunningTask| held.lapses_at.is_some_and(|at| at <= now);
         self.lock()
             .iter()
             .filter(|(_, held)| due(held))
@@ -109,7 +92,7 @@ impl RunningTasks {
 
     /// The task that was asked about the longest ago, and what is known of it.
     #[must_use]
-    pub fn stalest(&self) -> Option<(u64, Held)> {
+    pub fn stalest(&self) -> Option<(u64, RunningTask)> {
         let held = self.lock();
         let known = held.iter().filter(|(_, held)| held.task_id.is_some());
         known
@@ -123,7 +106,7 @@ impl RunningTasks {
         self.gate.snapshot().in_use
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Held>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, RunningTask>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

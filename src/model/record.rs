@@ -123,6 +123,26 @@ pub struct Settlement {
     pub duration_micros: u64,
 }
 
+impl Settlement {
+    /// One of a call that brought no reply, and of which nothing more is known.
+    #[must_use]
+    pub const fn unanswered(intent: u64, account: AccountId, outcome: Outcome, reason: Reason) -> Self {
+        Self {
+            intent,
+            outcome,
+            reason,
+            account,
+            status: None,
+            code: None,
+            task_id: None,
+            upstream_request: None,
+            attempts: 0,
+            reply_bytes: 0,
+            duration_micros: 0,
+        }
+    }
+}
+
 /// A task was seen in a new state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskChange {

@@ -85,3 +85,20 @@ pub struct Submit {
     /// When anything of it last changed.
     pub updated_at: Timestamp,
 }
+
+/// A task that holds a slot of the running-task limit, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningTask {
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// Its name at the provider; `None` while its submit is in flight or of unknown outcome.
+    pub task_id: Option<String>,
+    /// The model it was submitted with, which a query must name again.
+    pub req_key: Option<String>,
+    /// Which submit it was.
+    pub operation: Operation,
+    /// When the provider was last asked about it, or when it was taken.
+    pub asked_at: Timestamp,
+    /// Set when nobody knows whether a task exists: when the slot is given back all the same.
+    pub lapses_at: Option<Timestamp>,
+}

@@ -5,10 +5,10 @@ use crate::model::clock::Timestamp;
 use crate::model::operation::Class;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::record::{Event, Intent, Settlement};
-use crate::model::task::{Submit, SubmitRef, TaskState};
+use crate::model::task::{RunningTask, Submit, SubmitRef, TaskState};
 use crate::store::error::{StoreError, WriteError};
 use crate::store::idempotency::{self, Fate, KeyUse};
-use crate::store::tasks::{OpenIntent, RunningTask};
+use crate::store::tasks::OpenIntent;
 use crate::store::{Job, Rows, Tables, Write, unattended};
 
 use super::settlement::Settle;
@@ -146,19 +146,7 @@ impl Write for Open {
 
     /// Committed, but its caller has given up on it: nothing was sent, and nothing will be.
     fn orphaned(&mut self, seq: u64) -> Option<Box<dyn Job>> {
-        let settlement = Settlement {
-            intent: seq,
-            outcome: Outcome::NotSent,
-            reason: Reason::NotRecorded,
-            account: self.intent.account,
-            status: None,
-            code: None,
-            task_id: None,
-            upstream_request: None,
-            attempts: 0,
-            reply_bytes: 0,
-            duration_micros: 0,
-        };
+        let settlement = Settlement::unanswered(seq, self.intent.account, Outcome::NotSent, Reason::NotRecorded);
         Some(unattended(Settle {
             upstream: self.upstream,
             settlement,

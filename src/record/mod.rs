@@ -123,6 +123,21 @@ pub struct Ending<'a> {
     pub upstream_request: Option<String>,
 }
 
+impl Ending<'_> {
+    /// No reply came, and nothing more is known.
+    #[must_use]
+    pub const fn unanswered(outcome: Outcome, reason: Reason) -> Self {
+        Self {
+            outcome,
+            reason,
+            reply: None,
+            code: None,
+            task_id: None,
+            upstream_request: None,
+        }
+    }
+}
+
 /// Whether a settlement is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
@@ -535,18 +550,13 @@ impl<S: Seat> Drop for Pending<S> {
             return;
         }
         let sent = self.sent.as_ref().is_some_and(|sent| sent.is_sent());
-        let ending = Ending {
-            outcome: if sent { Outcome::Unknown } else { Outcome::NotSent },
-            reason: if std::thread::panicking() {
-                Reason::Interrupted
-            } else {
-                Reason::HungUp
-            },
-            reply: None,
-            code: None,
-            task_id: None,
-            upstream_request: None,
+        let outcome = if sent { Outcome::Unknown } else { Outcome::NotSent };
+        let reason = if std::thread::panicking() {
+            Reason::Interrupted
+        } else {
+            Reason::HungUp
         };
+        let ending = Ending::unanswered(outcome, reason);
         drop(self.hand_over(&ending, Wait::Not));
         self.tell(&ending);
     }

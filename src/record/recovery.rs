@@ -29,19 +29,7 @@ impl Write for Recover {
     fn apply(&mut self, left: Self::Plan, tables: &mut Tables<'_>) -> Result<usize, StoreError> {
         let number = left.len();
         for (seq, open) in left {
-            let settlement = Settlement {
-                intent: seq,
-                outcome: Outcome::Unknown,
-                reason: Reason::Interrupted,
-                account: open.account,
-                status: None,
-                code: None,
-                task_id: None,
-                upstream_request: None,
-                attempts: 0,
-                reply_bytes: 0,
-                duration_micros: 0,
-            };
+            let settlement = Settlement::unanswered(seq, open.account, Outcome::Unknown, Reason::Interrupted);
             Change::apply(
                 &mut Settle {
                     upstream: self.upstream,

@@ -125,17 +125,10 @@ impl Flight {
     }
 
     async fn withdraw(&self, pending: Pending<PermitSeat>) -> RelayError {
-        let intent = Some(pending.intent());
-        let ending = Ending {
-            outcome: Outcome::NotSent,
-            reason: Reason::HungUp,
-            reply: None,
-            code: None,
-            task_id: None,
-            upstream_request: None,
-        };
-        pending.settle(ending, Wait::Not).await;
-        RelayError::Deadline { intent }
+        pending
+            .settle(Ending::unanswered(Outcome::NotSent, Reason::HungUp), Wait::Not)
+            .await;
+        RelayError::Deadline { intent: None }
     }
 
     /// Settles by the last attempt, and gives the caller what can be given.
@@ -150,15 +143,7 @@ impl Flight {
             Ok((reply, verdict)) => (Arc::new(reply), verdict),
             Err(error) => {
                 let (reason, cause) = unanswered(error.phase, error.fault);
-                let ending = Ending {
-                    outcome,
-                    reason,
-                    reply: None,
-                    code: None,
-                    task_id: None,
-                    upstream_request: None,
-                };
-                pending.settle(ending, wait).await;
+                pending.settle(Ending::unanswered(outcome, reason), wait).await;
                 return Err(RelayError::Upstream { cause, intent });
             }
         };

@@ -21,7 +21,6 @@ use self::error::RelayError;
 use self::flight::Flight;
 use self::seat::PermitSeat;
 use crate::admission::Admission;
-use crate::admission::running::Held;
 use crate::config::UnknownTasks;
 use crate::crypto::entropy::Entropy;
 use crate::dispatch::Dispatcher;
@@ -97,15 +96,7 @@ impl Relay {
     ) -> Result<Self, StoreError> {
         for (account, intent, task) in recorder.store().read(tasks::running_tasks)? {
             if let Some(running) = admission.running(account) {
-                let held = Held {
-                    owner: task.owner,
-                    task_id: task.task_id,
-                    req_key: task.req_key,
-                    operation: task.operation,
-                    asked_at: task.asked_at,
-                    lapses_at: task.lapses_at,
-                };
-                running.recover(intent, held);
+                running.recover(intent, task);
             }
         }
         Ok(Self {

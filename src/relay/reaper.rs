@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Relay;
-use crate::admission::running::{Held, RunningTasks};
+use crate::admission::running::RunningTasks;
 use crate::crypto::entropy;
 use crate::model::call::Call;
 use crate::model::caller::{Caller, Identity};
@@ -17,6 +17,7 @@ use crate::model::id::{AccountId, RequestId};
 use crate::model::key::{Limits, Scopes};
 use crate::model::lane::Lane;
 use crate::model::operation::Operation;
+use crate::model::task::RunningTask;
 
 impl Relay {
     /// Frees slots of every account with a running-task limit, until `stop` fires.
@@ -58,7 +59,7 @@ impl Relay {
     }
 
     /// A query in Tollgate's own name about a task.
-    fn inquiry(&self, held: Held) -> Option<Call> {
+    fn inquiry(&self, held: RunningTask) -> Option<Call> {
         let task_id = held.task_id?;
         let body = serde_json::json!({ "req_key": held.req_key, "task_id": task_id });
         let operation = match held.operation {

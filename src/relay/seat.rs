@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::admission::running::Held;
 use crate::admission::{Admission, Permit};
 use crate::model::call::Call;
 use crate::model::clock::Clock;
 use crate::model::id::OwnerId;
 use crate::model::operation::Operation;
 use crate::model::outcome::Outcome;
+use crate::model::task::RunningTask;
 use crate::record::{Seat, UNKNOWN_HOLDS};
 
 /// A permit, and the way its running-task slot goes when the call is settled.
@@ -42,7 +42,7 @@ impl Seat for PermitSeat {
             return;
         };
         let Some(slot) = self.permit.running.take() else { return };
-        let held = Held {
+        let held = RunningTask {
             owner: self.owner,
             task_id: None,
             req_key: self.model.clone(),

@@ -14,7 +14,7 @@ use crate::crypto::digest::Digest;
 use crate::model::clock::Timestamp;
 use crate::model::id::{AccountId, OwnerId};
 use crate::model::operation::Operation;
-use crate::model::task::{Submit, SubmitRef};
+use crate::model::task::{RunningTask, Submit, SubmitRef};
 
 const SUBMITS: &str = "submits.v1";
 const TASKS: &str = "tasks.v1";
@@ -34,23 +34,6 @@ pub struct OpenIntent {
     pub operation: Operation,
     /// Its idempotency key, if it has one.
     pub idempotency: Option<Digest>,
-}
-
-/// A taken slot of the running-task limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunningTask {
-    /// Whose it is.
-    pub owner: OwnerId,
-    /// The provider's task, once known.
-    pub task_id: Option<String>,
-    /// The model it was submitted with, which a query must name again.
-    pub req_key: Option<String>,
-    /// Which submit it was.
-    pub operation: Operation,
-    /// When the provider was last asked about it, or when it was taken.
-    pub asked_at: Timestamp,
-    /// Set when nobody knows whether a task exists: when the slot is given back all the same.
-    pub lapses_at: Option<Timestamp>,
 }
 
 fn task_key(upstream: &str, task_id: &str) -> Vec<u8> {
