@@ -17,7 +17,7 @@ use super::error::{ApiError, Code};
 use super::guard::{Authorized, Raw, ToRelay};
 use super::params::{ActionParam, VersionParam};
 use super::schema::VolcengineReply;
-use crate::model::call::Call;
+use crate::model::call::{Call, IdempotencyKey};
 use crate::model::caller::Caller;
 use crate::model::control::{self, ScanError};
 use crate::model::lane::Lane;
@@ -51,10 +51,10 @@ impl VolcengineApi {
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<String>>,
     ) -> Result<Relayed, ApiError> {
-        // The document's parameters never fail: the raw query is what is signed and checked.
-        let _ = (action, version);
+        // The document's parameters never fail: the raw query and header are what is signed and checked.
+        let _ = (action, version, idempotency_key);
         let operation = operation(request.original_uri().query().unwrap_or_default())?;
-        self.relay(request, authorized, operation, idempotency_key.0).await
+        self.relay(request, authorized, operation).await
     }
 
     /// Submit a task
@@ -69,8 +69,8 @@ impl VolcengineApi {
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<String>>,
     ) -> Result<Relayed, ApiError> {
-        self.relay(request, authorized, Operation::Sync2AsyncSubmitTask, idempotency_key.0)
-            .await
+        let _ = idempotency_key;
+        self.relay(request, authorized, Operation::Sync2AsyncSubmitTask).await
     }
 
     /// Fetch a task's result
@@ -78,8 +78,7 @@ impl VolcengineApi {
     /// The same as `Action=CVSync2AsyncGetResult`. Free; only for the owner of the task.
     #[oai(path = "/v1/get-result", method = "post", operation_id = "getResult")]
     async fn get_result(&self, request: &Request, authorized: Authorized<ToRelay, Raw>) -> Result<Relayed, ApiError> {
-        self.relay(request, authorized, Operation::Sync2AsyncGetResult, None)
-            .await
+        self.relay(request, authorized, Operation::Sync2AsyncGetResult).await
     }
 
     async fn relay(
@@ -87,7 +86,6 @@ impl VolcengineApi {
         request: &Request,
         authorized: Authorized<ToRelay, Raw>,
         operation: Operation,
-        idempotency_key: Option<String>,
     ) -> Result<Relayed, ApiError> {
         let Authorized {
             caller,
@@ -98,7 +96,7 @@ impl VolcengineApi {
         } = authorized;
         let span = tracing::Span::current();
         span.record(fields::OPERATION, operation.label());
-        let call = call(operation, caller, body, &arrival, request.headers(), idempotency_key)?;
+        let call = call(operation, caller, body, &arrival, request.headers())?;
         let answered = services.relay.run(call, Lane::Interactive).await;
         span.record(fields::OUTCOME, if answered.is_ok() { "answered" } else { "failed" });
         Ok(Relayed(answered?))
@@ -127,17 +125,8 @@ fn call(
     body: Bytes,
     arrival: &Arrival,
     headers: &HeaderMap,
-    idempotency_key: Option<String>,
 ) -> Result<Call, ApiError> {
-    let idempotency = match idempotency_key {
-        Some(text) if operation.class().is_paid() => {
-            let parsed = text
-                .parse()
-                .map_err(|error| ApiError::validation(format!("{error}")).about("Idempotency-Key"));
-            Some(parsed?)
-        }
-        _ => None,
-    };
+    let idempotency = idempotency(operation, headers)?;
     let (model, task_id) = control_fields(operation, &caller, &body)?;
     let kept = |name: &http::HeaderName| {
         let text = headers.get(name)?.to_str().ok()?;
@@ -157,6 +146,22 @@ fn call(
         arrived: arrival.at,
         body,
     })
+}
+
+/// The key of a paid call.
+///
+/// It is read from the header itself: poem takes bytes that are no text for no header, and the call would be sent
+/// without the protection that its client asked for.
+fn idempotency(operation: Operation, headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
+    let presented = headers.get(IDEMPOTENCY_KEY);
+    let Some(presented) = presented.filter(|_| operation.class().is_paid()) else {
+        return Ok(None);
+    };
+    let wrong = |error| ApiError::validation(format!("{error}")).about("Idempotency-Key");
+    String::from_utf8_lossy(presented.as_bytes())
+        .parse()
+        .map(Some)
+        .map_err(wrong)
 }
 
 /// The model and the task that a body names, as every parser upstream will see them.
@@ -252,6 +257,8 @@ impl ApiResponse for Relayed {
         VolcengineReply::register(registry);
     }
 }
+
+const IDEMPOTENCY_KEY: http::HeaderName = http::HeaderName::from_static("idempotency-key");
 
 #[cfg(test)]
 mod tests {

@@ -4,4 +4,16 @@
 mod support;
 
 #[cfg(test)]
+mod hang_up;
+#[cfg(test)]
+mod idempotency;
+#[cfg(test)]
+mod input;
+#[cfg(test)]
+mod passthrough;
+#[cfg(test)]
 mod path;
+#[cfg(test)]
+mod retry;
+#[cfg(test)]
+mod tasks;

@@ -4,11 +4,17 @@ mod backend;
 mod client;
 mod clock;
 mod relay;
+mod script;
+mod time;
+mod wire;
 
 pub(crate) use backend::Disk;
-pub(crate) use client::{Client, Reply};
+pub(crate) use client::{Client, REGION, Reply};
 pub(crate) use clock::ManualClock;
 pub(crate) use relay::{Builder, Relay};
+pub(crate) use script::{Heard, Say, Script, accepted, replying};
+pub(crate) use time::{at_once, pass};
+pub(crate) use wire::{Wire, head};
 
 /// A body for a submit, which the imitation counts under `marker`.
 pub(crate) fn submit_body(marker: &str) -> String {

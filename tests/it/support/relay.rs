@@ -1,5 +1,6 @@
 //! A whole Tollgate on a port of its own, in front of an imitation of Volcengine.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tollgate::crypto::entropy::OsEntropy;
 use tollgate::crypto::keyring::MasterKey;
 use tollgate::crypto::seal::StoreId;
 use tollgate::model::key::{Limits, Schemes, Scope, Scopes};
-use tollgate::model::record::Entry;
+use tollgate::model::record::{Entry, Event, Intent, Settlement};
 use tollgate::model::secret::Secret;
 use tollgate::sandbox::{Imitation, Settings};
 use tollgate::server::{Limits as ServerLimits, Server};
@@ -47,6 +48,8 @@ pub(crate) struct Builder {
     clock: Arc<ManualClock>,
     disk: Disk,
     upstream: Option<Arc<Imitation>>,
+    accounts: Vec<(&'static str, &'static str)>,
+    elsewhere: Option<SocketAddr>,
     task_duration: Duration,
     transport: Option<Arc<dyn Transport>>,
     server_limits: ServerLimits,
@@ -62,13 +65,13 @@ impl Relay {
         Builder {
             vars: MapVars::default()
                 .with("API_KEY_ENCRYPTION_KEY", MASTER)
-                .with("VOLC_ACCESSKEY", UPSTREAM_KEY)
-                .with("VOLC_SECRETKEY", UPSTREAM_SECRET)
                 .with("VOLC_SCHEME", "http")
                 .with("STORE_RESERVE_BYTES", "0"),
             clock: Arc::default(),
             disk: Disk::default(),
             upstream: None,
+            accounts: vec![(UPSTREAM_KEY, UPSTREAM_SECRET)],
+            elsewhere: None,
             task_duration: Duration::from_secs(3),
             transport: None,
             server_limits: ServerLimits::default(),
@@ -127,6 +130,32 @@ impl Relay {
         entries.into_iter().map(|logged| (logged.seq, logged.entry)).collect()
     }
 
+    /// The paid calls that were written down, oldest first.
+    pub(crate) fn intents(&self) -> Vec<(u64, Intent)> {
+        let intent = |(seq, entry): (u64, Entry)| match entry.event {
+            Event::Intent(intent) => Some((seq, *intent)),
+            _ => None,
+        };
+        self.log_book().into_iter().filter_map(intent).collect()
+    }
+
+    /// What became of them, oldest first.
+    pub(crate) fn settlements(&self) -> Vec<Settlement> {
+        let settlement = |(_, entry): (u64, Entry)| match entry.event {
+            Event::Settlement(settlement) => Some(settlement),
+            _ => None,
+        };
+        self.log_book().into_iter().filter_map(settlement).collect()
+    }
+
+    /// The settlement of the only paid call there was, once it is written.
+    pub(crate) async fn settled(&self) -> Settlement {
+        super::eventually("the call is settled", async || !self.settlements().is_empty()).await;
+        let settlements = self.settlements();
+        assert_eq!(settlements.len(), 1, "{settlements:?}");
+        settlements.into_iter().next().unwrap()
+    }
+
     /// How often the upstream saw a body with this marker.
     pub(crate) fn seen(&self, marker: &str) -> u64 {
         self.upstream.seen().marker(marker)
@@ -182,6 +211,18 @@ impl Builder {
         self
     }
 
+    /// The accounts of the upstream, each an access key and its secret.
+    pub(crate) fn accounts(mut self, accounts: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
+        self.accounts = accounts.into_iter().collect();
+        self
+    }
+
+    /// Calls go to this address, not to the imitation.
+    pub(crate) fn upstream_at(mut self, address: SocketAddr) -> Self {
+        self.elsewhere = Some(address);
+        self
+    }
+
     pub(crate) fn task_duration(mut self, length: Duration) -> Self {
         self.task_duration = length;
         self
@@ -211,7 +252,12 @@ impl Builder {
             Some(running) => running,
             None => Arc::new(self.imitate().await),
         };
-        let vars = self.vars.clone().with("VOLC_HOST", &upstream.addr().to_string());
+        let address = self.elsewhere.unwrap_or_else(|| upstream.addr());
+        let (access, secret): (Vec<_>, Vec<_>) = self.accounts.iter().copied().unzip();
+        let vars = (self.vars.clone())
+            .with("VOLC_ACCESSKEY", &access.join(","))
+            .with("VOLC_SECRETKEY", &secret.join(","))
+            .with("VOLC_HOST", &address.to_string());
         let config = Config::parse(&vars).unwrap();
         let outside = Outside {
             clock: self.clock.clone(),
@@ -241,7 +287,8 @@ impl Builder {
     }
 
     async fn imitate(&self) -> Imitation {
-        let accounts = vec![(UPSTREAM_KEY.to_owned(), Secret::new(UPSTREAM_SECRET.to_owned()))];
+        let account = |&(access, secret): &(&str, &str)| (access.to_owned(), Secret::new(secret.to_owned()));
+        let accounts = self.accounts.iter().map(account).collect();
         let settings = Settings {
             task_duration: self.task_duration,
             ..Settings::new(accounts)
