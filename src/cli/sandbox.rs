@@ -137,22 +137,22 @@ impl Welcome {
             request: None,
             authority: Authority::Full,
         };
-        let key = |description: &str, scope| KeySpec {
+        let key = |description: &str, scopes| KeySpec {
             description: description.to_owned(),
             expires_at: None,
-            scopes: Scopes::of([scope]),
+            scopes,
             schemes: Schemes::all(),
             models: None,
             limits: Limits::default(),
         };
         let client = services
             .issuer
-            .create(key("sandbox client", Scope::Relay), &by)
+            .create(key("sandbox client", Scopes::of([Scope::Relay])), &by)
             .await
             .map_err(StartError::from)?;
         let admin = services
             .issuer
-            .create(key("sandbox admin", Scope::Admin), &by)
+            .create(key("sandbox admin", Scopes::all()), &by)
             .await
             .map_err(StartError::from)?;
         Ok(Self {
