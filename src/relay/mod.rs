@@ -35,6 +35,7 @@ use crate::record::{Claim, Recorded, Recorder, Resolve, ResolveError, Verdict};
 use crate::store::error::StoreError;
 use crate::store::tasks;
 use crate::telemetry::metrics;
+use crate::upstream::Form;
 
 /// Relays calls. It owns nothing but the parts of the path.
 pub struct Relay {
@@ -127,7 +128,7 @@ impl Relay {
             return self.query(&call, lane, deadline).await;
         }
         let claimed = match self.recorder.claim(&call, deadline).await? {
-            Claim::Repeat { reply, intent } => return Ok(Answer::replay(reply, intent)),
+            Claim::Repeat { reply, intent } => return Answer::replay(reply, intent),
             Claim::First(claimed) => claimed,
         };
         let permit = self
@@ -225,12 +226,15 @@ impl Relay {
 }
 
 impl Answer {
-    fn replay(reply: Arc<Reply>, intent: u64) -> Self {
-        Self {
+    /// What the first use of a key was answered, in the form it was answered in.
+    fn replay(reply: Arc<Reply>, intent: u64) -> Result<Self, RelayError> {
+        let intent = Some(intent);
+        flight::passable(&reply, Form::of(&reply.body)).map_err(|cause| RelayError::Upstream { cause, intent })?;
+        Ok(Self {
             reply,
             origin: Origin::Replay,
             recorded: Recorded::Yes,
-            intent: Some(intent),
-        }
+            intent,
+        })
     }
 }

@@ -36,6 +36,16 @@ pub enum Form {
     Other,
 }
 
+impl Form {
+    /// What kind of body this is. It is read to its end, without a tree.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        let begins = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        let object = begins == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+        if object { Self::Object } else { Self::Other }
+    }
+}
+
 /// Whether an attempt may be repeated, as far as its reply tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
