@@ -133,6 +133,7 @@ fn state(operation: Operation, answer: Answer, status: Option<&str>) -> Option<T
             "done" => Some(TaskState::Done),
             "not_found" => Some(TaskState::NotFound),
             "expired" => Some(TaskState::Expired),
+            "cancelled" => Some(TaskState::Cancelled),
             _ => None,
         },
         (Answer::Risk, operation) if operation != Operation::CancelTask => Some(TaskState::Failed),
