@@ -81,7 +81,12 @@ impl Change for PruneAudit {
 
     fn apply(&mut self, tables: &mut Tables<'_>) -> Result<u64, StoreError> {
         let end = self.now.minus(self.retention.audit);
-        let mut over = audit::bytes(tables.view())?.saturating_sub(self.retention.audit_bytes);
+        let bytes = audit::bytes(tables.view())?;
+        // The note of this pruning needs room too, or the next minute would find the book too large because of it.
+        let mut over = match bytes.saturating_sub(self.retention.audit_bytes) {
+            0 => 0,
+            over => over + NOTE,
+        };
         let first_open = tasks::open_intents(tables.view(), 0, 1)?
             .first()
             .map_or(u64::MAX, |(seq, _)| *seq);
@@ -113,3 +118,6 @@ impl Change for SweepSubmits {
 
 /// Rows that one change looks at.
 const STEP: usize = 500;
+
+/// The most bytes that the note of a pruning takes.
+const NOTE: u64 = 128;
