@@ -1,0 +1,131 @@
+//! The store as a whole: what it promises of writes, of the chain, of retention and of opening.
+
+mod chain;
+mod disk;
+mod opening;
+mod retention;
+mod writing;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use redb::WriteTransaction;
+
+use self::disk::Disk;
+use super::audit::{self, Logged, Order};
+use super::error::{OpenError, StoreError};
+use super::{Change, Missing, OpenOptions, Opened, Store, Tables};
+use crate::crypto::entropy::OsEntropy;
+use crate::crypto::keyring::MasterKey;
+use crate::crypto::seal::StoreId;
+use crate::model::clock::{Clock, Timestamp};
+use crate::model::record::{Event, Refusal, Refusals};
+use crate::model::secret::Secret;
+
+/// A wall clock that stands still until it is moved.
+struct Wall(AtomicI64);
+
+impl Wall {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(START.as_micros())))
+    }
+
+    fn forward(&self, length: Duration) {
+        let micros = i64::try_from(length.as_micros()).unwrap();
+        self.0.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Wall {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn master(byte: u8) -> MasterKey {
+    let text = data_encoding::BASE64.encode(&[byte; 32]);
+    MasterKey::from_base64(&Secret::new(text)).unwrap()
+}
+
+/// Opens the store on a disk under these master keys.
+fn open_under(disk: &Disk, clock: Arc<Wall>, masters: &[u8]) -> Result<Opened, OpenError> {
+    let keys = |_: StoreId| Ok(masters.iter().map(|byte| master(*byte)).collect());
+    let options = OpenOptions {
+        master_keys: &keys,
+        cache_bytes: 1 << 20,
+        missing: Missing::Create,
+        progress: |_| {},
+        clock,
+        entropy: &OsEntropy,
+    };
+    Store::open_backend(disk.clone(), &options)
+}
+
+fn open(disk: &Disk) -> Store {
+    open_under(disk, Wall::new(), &[1]).unwrap().store
+}
+
+/// A change that adds one entry, which can be told by its number.
+struct Log(u64);
+
+impl Change for Log {
+    type Done = u64;
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<u64, StoreError> {
+        tables.append(entry(self.0))
+    }
+}
+
+fn entry(number: u64) -> Event {
+    Event::Refusals(Refusals {
+        reason: Refusal::QueueFull,
+        count: number,
+        since: START,
+    })
+}
+
+/// A change made of a closure, for what only one test needs.
+struct With<F>(F);
+
+impl<T: Send + 'static, F> Change for With<F>
+where
+    F: FnMut(&mut Tables<'_>) -> Result<T, StoreError> + Send + 'static,
+{
+    type Done = T;
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<T, StoreError> {
+        self.0(tables)
+    }
+}
+
+/// Adds so many entries, each in a commit of its own.
+async fn log(store: &Store, numbers: impl IntoIterator<Item = u64>) {
+    for number in numbers {
+        store.change(Log(number)).await.unwrap();
+    }
+}
+
+/// The log book from its oldest entry.
+fn book(store: &Store) -> Vec<Logged> {
+    store.read(|rows| audit::page(rows, 0, Order::Rising, usize::MAX)).unwrap()
+}
+
+/// The numbers of the entries made by [`Log`].
+fn numbers(store: &Store) -> Vec<u64> {
+    let number = |logged: Logged| match logged.entry.event {
+        Event::Refusals(refusals) => Some(refusals.count),
+        _ => None,
+    };
+    book(store).into_iter().filter_map(number).collect()
+}
+
+/// Changes rows behind the store's back, as somebody with the file and redb could.
+fn tamper(store: &Store, change: impl FnOnce(&WriteTransaction)) {
+    let database = store.inner.database.load_full().unwrap();
+    let txn = database.begin_write().unwrap();
+    change(&txn);
+    txn.commit().unwrap();
+}
+
+const START: Timestamp = Timestamp::from_seconds(1_771_927_200);
