@@ -110,3 +110,7 @@ impl RunningTasks {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
