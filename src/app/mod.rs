@@ -173,16 +173,23 @@ impl App {
     ///
     /// The order matters: calls settle into the store, so it goes last.
     pub async fn close(self, patience: Duration) {
+        self.close_after(tokio::time::sleep(patience)).await;
+    }
+
+    /// As [`App::close`], waiting for calls until `enough` ends.
+    pub async fn close_after(self, enough: impl Future<Output = ()>) {
         self.drain();
         self.stop.cancel();
         self.background.close();
         self.background.wait().await;
         self.calls.close();
-        if tokio::time::timeout(patience, self.calls.wait()).await.is_err() {
-            tracing::warn!(
+        tokio::select! {
+            biased;
+            () = self.calls.wait() => {}
+            () = enough => tracing::warn!(
                 calls = self.calls.len(),
                 "calls were still in flight: their outcome is unknown"
-            );
+            ),
         }
         drop(self.services.recorder.flush_refusals().await);
         let store = self.services.store.clone();

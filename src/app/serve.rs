@@ -89,8 +89,18 @@ async fn end(app: App, server: Server<LiveEndpoint>, config: &Config, shutdown: 
         tracing::warn!(connections, "connections were cut");
     }
     // 4 · There are no job runners yet. 5 · Calls that finish alone are joined. 6 · The writer drains. 7 · The file closes.
-    let left = config.server.drain_timeout.saturating_sub(begun.elapsed());
-    app.close(left.max(LAST_CALLS)).await;
+    let left = config.server.drain_timeout.saturating_sub(begun.elapsed()).max(LAST_CALLS);
+    let hurried = async {
+        shutdown.hurried().cancelled().await;
+        sleep(LAST_CALLS).await;
+    };
+    app.close_after(async {
+        tokio::select! {
+            () = sleep(left) => {}
+            () = hurried => {}
+        }
+    })
+    .await;
     // 8 · The caller exits.
     tracing::info!("ended");
 }
@@ -124,7 +134,7 @@ fn listen_for_commands(config: &Config, server: &Server<LiveEndpoint>) {
 /// Between telling that we drain and closing the listener.
 const LAME_DUCK: Duration = Duration::from_secs(1);
 
-/// What calls that finish alone get at least, however long the connections took.
+/// What calls that finish alone get at least, however long the connections took, and at most once hurried.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// How long a new process waits for the old one to let the store go: as long as platforms let the old one drain.
