@@ -10,7 +10,7 @@ mod script;
 mod time;
 mod wire;
 
-pub(crate) use backend::Disk;
+pub(crate) use backend::{Crash, Disk};
 pub(crate) use book::Book;
 pub(crate) use brake::{Brake, Stop};
 pub(crate) use client::{Client, REGION, Reply};
