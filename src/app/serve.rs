@@ -89,7 +89,11 @@ async fn end(app: App, server: Server<LiveEndpoint>, config: &Config, shutdown: 
         tracing::warn!(connections, "connections were cut");
     }
     // 4 · There are no job runners yet. 5 · Calls that finish alone are joined. 6 · The writer drains. 7 · The file closes.
-    let left = config.server.drain_timeout.saturating_sub(begun.elapsed()).max(LAST_CALLS);
+    let left = config
+        .server
+        .drain_timeout
+        .saturating_sub(begun.elapsed())
+        .max(LAST_CALLS);
     let hurried = async {
         shutdown.hurried().cancelled().await;
         sleep(LAST_CALLS).await;

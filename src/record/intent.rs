@@ -1,5 +1,7 @@
 //! The record before: one commit with the intent, the use of the idempotency key, the submit's row and its running slot.
 
+use std::sync::Arc;
+
 use crate::crypto::digest::Digest;
 use crate::model::clock::Timestamp;
 use crate::model::operation::Class;
@@ -11,6 +13,7 @@ use crate::store::idempotency::{self, Fate, KeyUse};
 use crate::store::tasks::OpenIntent;
 use crate::store::{Job, Rows, Tables, Write, unattended};
 
+use super::claim::Guard;
 use super::settlement::Settle;
 
 /// Whether a slot of the running-task limit comes with the intent.
@@ -39,6 +42,8 @@ pub(super) struct Open {
     pub(super) upstream: &'static str,
     pub(super) intent: Box<Intent>,
     pub(super) keyed: Option<Keyed>,
+    /// The hold on the key: while the intent is with the writer a repeat waits, even when the caller has left.
+    pub(super) claim: Option<Arc<Guard>>,
     pub(super) slot: RunningSlot,
     /// What expired keys are measured against.
     pub(super) now: Timestamp,
@@ -146,11 +151,11 @@ impl Write for Open {
 
     /// Committed, but its caller has given up on it: nothing was sent, and nothing will be.
     fn orphaned(&mut self, seq: u64) -> Option<Box<dyn Job>> {
-        let settlement = Settlement::unanswered(seq, self.intent.account, Outcome::NotSent, Reason::NotRecorded);
         Some(unattended(Settle {
             upstream: self.upstream,
-            settlement,
+            settlement: Settlement::unanswered(seq, self.intent.account, Outcome::NotSent, Reason::NotRecorded),
             reply: None,
+            claim: self.claim.take(),
             relaxed: true,
         }))
     }

@@ -74,7 +74,7 @@ pub enum Claim {
 /// The hold on an idempotency key. Dropped before anything was sent, it leaves the key to one of those that wait.
 #[derive(Debug)]
 pub struct Claimed {
-    guard: Guard,
+    guard: Arc<Guard>,
     fingerprint: Digest,
 }
 
@@ -262,6 +262,7 @@ impl Recorder {
             .map_err(RecordError::Unavailable)?;
         let Some(usage) = usage else {
             metrics::idempotency(KeyPresented::First);
+            let guard = Arc::new(guard);
             return Ok(Claim::First(Some(Claimed { guard, fingerprint })));
         };
         if usage.fingerprint != fingerprint {
@@ -312,6 +313,7 @@ impl Recorder {
             upstream: self.upstream,
             intent: Box::new(self.intent(call, account, keyed.as_ref().map(|keyed| keyed.key))),
             keyed,
+            claim: claimed.as_ref().map(|claimed| Arc::clone(&claimed.guard)),
             slot,
             now: self.expiry.earliest(),
         };
@@ -471,7 +473,7 @@ impl<S: Seat> Pending<S> {
     /// The settlement is handed over at once; dropping the future only gives up waiting for it.
     pub async fn settle(mut self, ending: Ending<'_>, wait: Wait) -> Recorded {
         let receipt = self.hand_over(&ending, wait);
-        let recorded = match (receipt, wait) {
+        match (receipt, wait) {
             (Some(receipt), Wait::ForCommit) => match receipt.await {
                 Ok(()) => Recorded::Yes,
                 Err(error) => {
@@ -481,14 +483,16 @@ impl<S: Seat> Pending<S> {
                 }
             },
             _ => Recorded::Yes,
-        };
-        self.tell(&ending);
-        recorded
+        }
     }
 
     fn hand_over(&mut self, ending: &Ending<'_>, wait: Wait) -> Option<Receipt<Settle>> {
         let seat = self.seat.take()?;
-        let keyed = self.claimed.is_some() && ending.outcome.is_replayed();
+        let claim = self.claimed.take().map(|claimed| claimed.guard);
+        if let Some(claim) = &claim {
+            claim.learn(ending.shared(self.intent));
+        }
+        let keyed = claim.is_some() && ending.outcome.is_replayed();
         let most = match self.class {
             Class::Submit => MOST_SUBMIT_REPLY,
             Class::Call | Class::Query => MOST_CALL_REPLY,
@@ -514,24 +518,26 @@ impl<S: Seat> Pending<S> {
             upstream: self.recorder.upstream,
             settlement,
             reply: sealed,
+            claim,
             relaxed,
         };
         let receipt = self.recorder.store.follow_up(settle);
         seat.settled(self.intent, ending.outcome, ending.task_id.as_deref());
         Some(receipt)
     }
+}
 
-    fn tell(&mut self, ending: &Ending<'_>) {
-        let Some(claimed) = self.claimed.take() else { return };
-        let intent = self.intent;
-        claimed.guard.tell(match (ending.outcome, ending.reply) {
+impl Ending<'_> {
+    /// What those that wait for the same key are told.
+    fn shared(&self, intent: u64) -> Shared {
+        match (self.outcome, self.reply) {
             (Outcome::Succeeded | Outcome::Rejected | Outcome::Refused, Some(reply)) => Shared::Reply {
                 reply: Arc::clone(reply),
                 intent,
             },
             (Outcome::NotSent | Outcome::Refused, _) => Shared::Unsent,
             _ => Shared::Unknown { intent },
-        });
+        }
     }
 }
 
@@ -558,7 +564,6 @@ impl<S: Seat> Drop for Pending<S> {
         };
         let ending = Ending::unanswered(outcome, reason);
         drop(self.hand_over(&ending, Wait::Not));
-        self.tell(&ending);
     }
 }
 

@@ -35,6 +35,7 @@ impl Write for Recover {
                     upstream: self.upstream,
                     settlement,
                     reply: None,
+                    claim: None,
                     relaxed: false,
                 },
                 tables,

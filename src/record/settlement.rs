@@ -1,5 +1,6 @@
 //! The record after: one commit with the outcome, the fate of the idempotency key, the task and its slot.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::operation::Class;
@@ -11,12 +12,17 @@ use crate::store::idempotency::{self, Fate, KeyUse};
 use crate::store::tasks::{self, OpenIntent};
 use crate::store::{Change, Tables, Urgency};
 
+use super::claim::Guard;
+
 /// Writes a settlement. A second one of the same intent changes nothing.
 pub(super) struct Settle {
     pub(super) upstream: &'static str,
     pub(super) settlement: Settlement,
     /// The sealed reply, if it is kept.
     pub(super) reply: Option<Vec<u8>>,
+    /// The hold on its idempotency key: a repeat waits until the key's fate is on the disk.
+    #[expect(dead_code, reason = "it is held, not read: dropping it tells those that wait")]
+    pub(super) claim: Option<Arc<Guard>>,
     /// Nobody waits for it.
     pub(super) relaxed: bool,
 }

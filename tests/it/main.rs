@@ -4,6 +4,10 @@
 mod support;
 
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod hang_up;
 #[cfg(test)]
 mod idempotency;

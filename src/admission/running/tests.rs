@@ -46,7 +46,11 @@ async fn the_stalest_task_is_the_one_that_was_asked_about_the_longest_ago() {
         running.hold(intent, task, slot);
     }
 
-    assert_eq!(running.stalest().unwrap().0, 3, "one without a name cannot be asked about");
+    assert_eq!(
+        running.stalest().unwrap().0,
+        3,
+        "one without a name cannot be asked about"
+    );
     running.update(3, |held| held.asked_at = Timestamp::from_seconds(40));
     assert_eq!(running.stalest().unwrap().0, 1);
 }

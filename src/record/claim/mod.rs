@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
@@ -53,12 +53,16 @@ pub(super) enum Entered {
     Crowded,
 }
 
-/// The hold on a key. Dropped without a word, it says [`Shared::Unsent`].
+/// The hold on a key. When it is dropped, those that wait are told what it learned, or else [`Shared::Unsent`].
+///
+/// The writer holds it too, as long as it has an intent or a settlement: whoever comes next looks the key up, and must
+/// find its fate on the disk.
 #[derive(Debug)]
 pub(super) struct Guard {
     claims: Arc<Claims>,
     key: Digest,
     tell: watch::Sender<Option<Shared>>,
+    learned: OnceLock<Shared>,
 }
 
 /// A place behind a key's first call.
@@ -82,6 +86,7 @@ impl Claims {
                     claims: Arc::clone(self),
                     key,
                     tell,
+                    learned: OnceLock::new(),
                 })
             }
             Entry::Occupied(mut occupied) => {
@@ -108,9 +113,9 @@ impl Claims {
 }
 
 impl Guard {
-    /// Tells those that wait, and frees the key.
-    pub(super) fn tell(self, shared: Shared) {
-        self.tell.send_replace(Some(shared));
+    /// What those that wait will be told. Only the first word counts.
+    pub(super) fn learn(&self, shared: Shared) {
+        self.learned.get_or_init(|| shared);
     }
 
     /// The key it holds.
@@ -123,13 +128,8 @@ impl Drop for Guard {
     fn drop(&mut self) {
         // The key is free before the waiters hear of it, so that one of them can take over.
         self.claims.lock().remove(&self.key);
-        self.tell.send_if_modified(|told| {
-            let silent = told.is_none();
-            if silent {
-                *told = Some(Shared::Unsent);
-            }
-            silent
-        });
+        let learned = self.learned.take().unwrap_or(Shared::Unsent);
+        self.tell.send_replace(Some(learned));
     }
 }
 

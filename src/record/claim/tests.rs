@@ -29,7 +29,8 @@ async fn a_waiter_hears_what_the_first_learned() {
     let claims = Arc::new(Claims::default());
     let guard = first(&claims, 1);
     let waiter = behind(&claims, 1);
-    guard.tell(Shared::Unknown { intent: 7 });
+    guard.learn(Shared::Unknown { intent: 7 });
+    drop(guard);
     assert!(matches!(waiter.hear().await, Shared::Unknown { intent: 7 }));
 }
 
@@ -135,10 +136,11 @@ proptest! {
                     (_, model) => prop_assert!(false, "a key with a holder: {}", model.is_some()),
                 },
                 Step::Tell { key, lesson } => if let Some(Model { guard, waiters, .. }) = models.remove(&key) {
-                    guard.tell(match lesson {
+                    guard.learn(match lesson {
                         Lesson::Unknown => Shared::Unknown { intent: 7 },
                         Lesson::Unsent => Shared::Unsent,
                     });
+                    drop(guard);
                     hear_all(waiters, lesson)?;
                 },
                 Step::GiveUp { key } => if let Some(Model { guard, waiters, .. }) = models.remove(&key) {

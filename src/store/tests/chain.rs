@@ -69,7 +69,10 @@ fn head(store: &Store) -> Sealed {
 
 fn put_head(txn: &WriteTransaction, sealed: &Sealed) {
     let value = codec::encode("meta.v1", sealed).unwrap();
-    txn.open_table(schema::META).unwrap().insert(meta::HEAD, value.as_slice()).unwrap();
+    txn.open_table(schema::META)
+        .unwrap()
+        .insert(meta::HEAD, value.as_slice())
+        .unwrap();
 }
 
 #[tokio::test]
@@ -83,7 +86,13 @@ async fn an_untouched_chain_is_intact_from_its_first_entry_to_its_head() {
 #[tokio::test]
 async fn an_empty_chain_is_intact() {
     let store = open(&Disk::default());
-    assert_eq!(verify(&store), Verdict::Intact { first: 1, head: Link::START });
+    assert_eq!(
+        verify(&store),
+        Verdict::Intact {
+            first: 1,
+            head: Link::START
+        }
+    );
 }
 
 #[tokio::test]
@@ -199,7 +208,10 @@ async fn an_older_head_put_back_whole_verifies_and_only_an_anchor_outside_tells(
 async fn an_anchor_cannot_stand_in_for_a_head() {
     let store = ten().await;
     let through = |_: u64, entry: &crate::model::record::Entry, _: u64| entry.event == super::entry(1);
-    store.change(With(move |tables: &mut Tables<'_>| tables.prune_audit(10, through))).await.unwrap();
+    store
+        .change(With(move |tables: &mut Tables<'_>| tables.prune_audit(10, through)))
+        .await
+        .unwrap();
     let anchor: Sealed = store.read(|rows| meta::get(rows, meta::ANCHOR)).unwrap().unwrap();
 
     tamper(&store, |txn| put_head(txn, &anchor));
@@ -210,7 +222,11 @@ async fn an_anchor_cannot_stand_in_for_a_head() {
 #[tokio::test]
 async fn entries_written_while_a_walk_is_under_way_do_not_disturb_it() {
     let store = ten().await;
-    let mut walk = store.read(|rows| Walk::begin(rows, &audit_key(&store))).unwrap().ok().unwrap();
+    let mut walk = store
+        .read(|rows| Walk::begin(rows, &audit_key(&store)))
+        .unwrap()
+        .ok()
+        .unwrap();
     assert!(store.read(|rows| walk.step(rows, 5)).unwrap().is_none());
 
     log(&store, 11..=12).await;

@@ -108,7 +108,9 @@ async fn log(store: &Store, numbers: impl IntoIterator<Item = u64>) {
 
 /// The log book from its oldest entry.
 fn book(store: &Store) -> Vec<Logged> {
-    store.read(|rows| audit::page(rows, 0, Order::Rising, usize::MAX)).unwrap()
+    store
+        .read(|rows| audit::page(rows, 0, Order::Rising, usize::MAX))
+        .unwrap()
 }
 
 /// The numbers of the entries made by [`Log`].

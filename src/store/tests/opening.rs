@@ -23,13 +23,19 @@ async fn tampered(change: impl FnOnce(&WriteTransaction)) -> Disk {
 async fn a_store_is_found_as_it_was_left() {
     let disk = Disk::default();
     let first = opened(&disk, &[1]).unwrap();
-    assert_eq!((first.origin, first.store.boot(), first.head.seq), (Origin::Created, 1, 0));
+    assert_eq!(
+        (first.origin, first.store.boot(), first.head.seq),
+        (Origin::Created, 1, 0)
+    );
     log(&first.store, 1..=5).await;
     first.store.close();
 
     let again = opened(&disk, &[1]).unwrap();
 
-    assert_eq!((again.origin, again.store.boot(), again.head.seq), (Origin::Found, 2, 5));
+    assert_eq!(
+        (again.origin, again.store.boot(), again.head.seq),
+        (Origin::Found, 2, 5)
+    );
     assert_eq!((again.store.id(), again.store.made_at()), (first.store.id(), START));
     assert_eq!(numbers(&again.store), [1, 2, 3, 4, 5]);
 }
@@ -86,10 +92,16 @@ async fn a_value_of_a_newer_version_is_an_error_and_not_a_guess() {
     let disk = tampered(|txn| {
         let mut value = codec::encode("meta.v1", &9_u64).unwrap();
         value[0] += 1;
-        txn.open_table(schema::META).unwrap().insert(meta::BOOT, value.as_slice()).unwrap();
+        txn.open_table(schema::META)
+            .unwrap()
+            .insert(meta::BOOT, value.as_slice())
+            .unwrap();
     })
     .await;
-    assert!(matches!(opened(&disk, &[1]), Err(OpenError::Store(StoreError::Corrupt { .. }))));
+    assert!(matches!(
+        opened(&disk, &[1]),
+        Err(OpenError::Store(StoreError::Corrupt { .. }))
+    ));
 }
 
 #[tokio::test]

@@ -29,7 +29,10 @@ fn clocked() -> (Disk, Arc<Wall>, Store) {
 }
 
 async fn retain(store: &Store, retention: Retention, now: Timestamp) {
-    store.retain(retention, UPSTREAM, now, &mut Sweep::default()).await.unwrap();
+    store
+        .retain(retention, UPSTREAM, now, &mut Sweep::default())
+        .await
+        .unwrap();
 }
 
 fn audit_bytes(store: &Store) -> u64 {
@@ -49,7 +52,10 @@ async fn leave_open(store: &Store, seq: u64) {
         operation: Operation::Sync2AsyncSubmitTask,
         idempotency: None,
     };
-    store.change(With(move |tables: &mut Tables<'_>| tables.put_open_intent(seq, &open))).await.unwrap();
+    store
+        .change(With(move |tables: &mut Tables<'_>| tables.put_open_intent(seq, &open)))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -59,7 +65,10 @@ async fn what_is_too_old_goes_and_the_chain_verifies_from_its_new_anchor() {
     clock.forward(2 * DAY);
     log(&store, [1201]).await;
 
-    let kept = Retention { audit: DAY, ..EVERYTHING };
+    let kept = Retention {
+        audit: DAY,
+        ..EVERYTHING
+    };
     retain(&store, kept, clock.wall()).await;
 
     assert_eq!(oldest(&store), 1201);
@@ -71,7 +80,11 @@ async fn what_is_too_old_goes_and_the_chain_verifies_from_its_new_anchor() {
             _ => None,
         })
         .collect();
-    assert_eq!(pruned, [(500, 500), (1000, 500), (1200, 200)], "each step tells what went");
+    assert_eq!(
+        pruned,
+        [(500, 500), (1000, 500), (1200, 200)],
+        "each step tells what went"
+    );
     store.close();
     let again = open_under(&disk, clock, &[1]).unwrap().store;
     assert!(matches!(verify(&again), Verdict::Intact { first: 1201, .. }));
@@ -98,12 +111,23 @@ async fn above_its_size_the_oldest_go_first_whatever_their_age() {
     log(&store, 1..=100).await;
     let half = audit_bytes(&store) / 2;
 
-    let kept = Retention { audit_bytes: half, ..EVERYTHING };
+    let kept = Retention {
+        audit_bytes: half,
+        ..EVERYTHING
+    };
     retain(&store, kept, clock.wall()).await;
 
     let kept = numbers(&store);
-    assert_eq!(kept, (kept[0]..=100).collect::<Vec<_>>(), "from the old end, without a hole");
-    assert!((45..=50).contains(&kept.len()), "{} entries and a note of what went", kept.len());
+    assert_eq!(
+        kept,
+        (kept[0]..=100).collect::<Vec<_>>(),
+        "from the old end, without a hole"
+    );
+    assert!(
+        (45..=50).contains(&kept.len()),
+        "{} entries and a note of what went",
+        kept.len()
+    );
     assert!(audit_bytes(&store) <= half);
     assert_eq!(audit_bytes(&store), counted(&store));
     assert!(matches!(verify(&store), Verdict::Intact { first, .. } if first == kept[0]));
@@ -114,12 +138,19 @@ async fn the_notes_of_earlier_prunings_do_not_keep_the_book_above_its_size() {
     let (_, clock, store) = clocked();
     log(&store, 1..=100).await;
     let size = audit_bytes(&store);
-    let kept = Retention { audit_bytes: size, ..EVERYTHING };
+    let kept = Retention {
+        audit_bytes: size,
+        ..EVERYTHING
+    };
 
     for round in 1..=5 {
         log(&store, (0..100).map(|number| round * 100 + number)).await;
         retain(&store, kept, clock.wall()).await;
-        assert!(audit_bytes(&store) <= size, "round {round}: {} bytes", audit_bytes(&store));
+        assert!(
+            audit_bytes(&store) <= size,
+            "round {round}: {} bytes",
+            audit_bytes(&store)
+        );
     }
 
     assert!(matches!(verify(&store), Verdict::Intact { .. }));
@@ -129,7 +160,10 @@ async fn the_notes_of_earlier_prunings_do_not_keep_the_book_above_its_size() {
 async fn a_book_that_is_small_enough_is_left_alone() {
     let (_, clock, store) = clocked();
     log(&store, 1..=100).await;
-    let kept = Retention { audit_bytes: audit_bytes(&store) / 2, ..EVERYTHING };
+    let kept = Retention {
+        audit_bytes: audit_bytes(&store) / 2,
+        ..EVERYTHING
+    };
     retain(&store, kept, clock.wall()).await;
     let head = store.read(|rows| audit::head(rows)).unwrap();
 
@@ -137,7 +171,11 @@ async fn a_book_that_is_small_enough_is_left_alone() {
         retain(&store, kept, clock.wall()).await;
     }
 
-    assert_eq!(store.read(|rows| audit::head(rows)).unwrap(), head, "no note follows on a note");
+    assert_eq!(
+        store.read(|rows| audit::head(rows)).unwrap(),
+        head,
+        "no note follows on a note"
+    );
 }
 
 #[tokio::test]
@@ -147,7 +185,11 @@ async fn nothing_goes_past_an_open_intent() {
     leave_open(&store, 4).await;
     clock.forward(2 * DAY);
 
-    let kept = Retention { audit: DAY, audit_bytes: 0, ..EVERYTHING };
+    let kept = Retention {
+        audit: DAY,
+        audit_bytes: 0,
+        ..EVERYTHING
+    };
     retain(&store, kept, clock.wall()).await;
 
     assert_eq!(oldest(&store), 4);
@@ -225,7 +267,10 @@ async fn the_bytes_of_kept_replies_are_counted_once() {
     assert_eq!(reply_bytes(&store), 1000);
 
     for _ in 0..2 {
-        store.change(With(|tables: &mut Tables<'_>| tables.free_key(&key(1)))).await.unwrap();
+        store
+            .change(With(|tables: &mut Tables<'_>| tables.free_key(&key(1))))
+            .await
+            .unwrap();
     }
     assert_eq!(reply_bytes(&store), 0);
 }
@@ -291,7 +336,10 @@ async fn old_submits_go_with_the_way_to_them_unless_they_are_under_way() {
     put_submit(&store, 3, Some(Outcome::Succeeded), START.plus(7 * DAY)).await;
     clock.forward(8 * DAY);
 
-    let kept = Retention { tasks: 7 * DAY, ..EVERYTHING };
+    let kept = Retention {
+        tasks: 7 * DAY,
+        ..EVERYTHING
+    };
     retain(&store, kept, clock.wall()).await;
 
     let (found, rows) = store
@@ -317,8 +365,14 @@ async fn a_sweep_sees_every_submit_however_many_there_are() {
     }
     clock.forward(8 * DAY);
 
-    let kept = Retention { tasks: 7 * DAY, ..EVERYTHING };
+    let kept = Retention {
+        tasks: 7 * DAY,
+        ..EVERYTHING
+    };
     retain(&store, kept, clock.wall()).await;
 
-    assert_eq!(store.read(|rows| tasks::latest_submits(rows, u64::MAX, 10)).unwrap(), []);
+    assert_eq!(
+        store.read(|rows| tasks::latest_submits(rows, u64::MAX, 10)).unwrap(),
+        []
+    );
 }

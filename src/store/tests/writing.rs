@@ -88,7 +88,10 @@ async fn a_refusal_touches_nothing_and_its_neighbours_commit() {
     disk.release();
 
     assert!(matches!(refused.await, Err(WriteError::Refused("not today"))));
-    assert_eq!((first.await.unwrap(), before.await.unwrap(), after.await.unwrap()), (1, 2, 3));
+    assert_eq!(
+        (first.await.unwrap(), before.await.unwrap(), after.await.unwrap()),
+        (1, 2, 3)
+    );
     assert_eq!(numbers(&store), [1, 2, 3]);
 }
 
@@ -117,7 +120,10 @@ async fn a_panic_rolls_back_and_its_neighbours_commit() {
     disk.release();
 
     assert!(matches!(panicked.await, Err(WriteError::Store(StoreError::Panicked))));
-    assert_eq!((first.await.unwrap(), before.await.unwrap(), after.await.unwrap()), (1, 2, 3));
+    assert_eq!(
+        (first.await.unwrap(), before.await.unwrap(), after.await.unwrap()),
+        (1, 2, 3)
+    );
     assert_eq!(numbers(&store), [1, 2, 3], "what it wrote before it panicked is gone");
     log(&store, [4]).await;
     assert_eq!(numbers(&store), [1, 2, 3, 4], "the store lives on");
@@ -135,7 +141,10 @@ async fn a_row_that_cannot_be_read_fails_its_own_write_only() {
     let after = submit(&store, Log(2)).await;
     disk.release();
 
-    assert!(matches!(failed.await, Err(WriteError::Store(StoreError::Corrupt { .. }))));
+    assert!(matches!(
+        failed.await,
+        Err(WriteError::Store(StoreError::Corrupt { .. }))
+    ));
     assert_eq!((first.await.unwrap(), after.await.unwrap()), (1, 2));
     assert_eq!(numbers(&store), [1, 2]);
 }
@@ -172,7 +181,10 @@ async fn writes_that_wait_together_share_a_commit() {
     log(&store, [41]).await;
     let alone = disk.syncs() - before - together;
 
-    assert!(together <= 2 * alone, "{together} syncs for two commits, {alone} for one");
+    assert!(
+        together <= 2 * alone,
+        "{together} syncs for two commits, {alone} for one"
+    );
     assert_eq!(numbers(&store), (1..=41).collect::<Vec<_>>());
 }
 

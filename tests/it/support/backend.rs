@@ -1,30 +1,56 @@
-//! A disk that loses power: what was not synced is gone, and any call can be made to fail.
+//! A disk that loses power: what was not synced is gone, any call can be made to fail, and syncs can be held up.
 
+use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
 /// A disk in memory. Clones are the same disk; [`Disk::image`] is what a machine finds after power loss.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk(Arc<Shared>);
 
 #[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told when a gate opens.
+    opened: Condvar,
+}
+
+#[derive(Default)]
 struct State {
     written: Vec<u8>,
     synced: Vec<u8>,
     syncs: u64,
-    images: Vec<Vec<u8>>,
-    keep_images: bool,
+    /// Writes, changes of length and syncs together.
+    changes: u64,
     failing: Option<Failure>,
+    watcher: Option<Watcher>,
+    /// Whether syncs are held up, and how many wait.
+    gate_closed: bool,
+    held: u64,
 }
 
-/// What fails from the nth sync on.
+type Watcher = Box<dyn FnMut(Crash) + Send>;
+
+/// From when on every change fails.
 #[derive(Clone, Copy, Debug)]
-struct Failure {
-    at_sync: u64,
-    kind: io::ErrorKind,
+enum Failure {
+    Sync { nth: u64, kind: io::ErrorKind },
+    Change { nth: u64, kind: io::ErrorKind },
 }
+
+/// What power loss leaves at one moment.
+pub(crate) struct Crash {
+    /// Nothing of what was not synced.
+    pub(crate) lost: Vec<u8>,
+    /// Some sectors of what was not synced, chosen by a generator that the number of the sync seeds.
+    pub(crate) torn: Vec<u8>,
+}
+
+/// Holds up every sync of a disk until it is opened, or dropped.
+#[derive(Debug)]
+pub(crate) struct Gate(Disk);
 
 impl Disk {
     /// A disk that holds what another was left with.
@@ -34,7 +60,10 @@ impl Disk {
             synced: image,
             ..State::default()
         };
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            opened: Condvar::new(),
+        }))
     }
 
     /// What power loss leaves at this moment.
@@ -47,41 +76,95 @@ impl Disk {
         self.state().written.clone()
     }
 
-    /// From now on keeps what power loss would leave just before every sync.
-    pub(crate) fn keep_images(&self) {
-        self.state().keep_images = true;
-    }
-
-    /// What power loss would have left just before each sync since then.
-    pub(crate) fn images(&self) -> Vec<Vec<u8>> {
-        self.state().images.clone()
-    }
-
-    /// How many syncs there were.
-    pub(crate) fn syncs(&self) -> u64 {
-        self.state().syncs
+    /// From now on tells what power loss would leave just before every sync.
+    ///
+    /// It is told on the thread that syncs: until it returns, nothing more becomes durable.
+    pub(crate) fn before_every_sync(&self, watcher: impl FnMut(Crash) + Send + 'static) {
+        self.state().watcher = Some(Box::new(watcher));
     }
 
     /// The `nth` sync from now on, and everything after it, fails.
     pub(crate) fn fail_sync(&self, nth: u64, kind: io::ErrorKind) {
         let mut state = self.state();
-        state.failing = Some(Failure {
-            at_sync: state.syncs + nth,
-            kind,
-        });
+        let nth = state.syncs + nth;
+        state.failing = Some(Failure::Sync { nth, kind });
+    }
+
+    /// The `nth` change from now on (a write, a new length or a sync), and everything after it, fails.
+    pub(crate) fn fail_change(&self, nth: u64, kind: io::ErrorKind) {
+        let mut state = self.state();
+        let nth = state.changes + nth;
+        state.failing = Some(Failure::Change { nth, kind });
+    }
+
+    /// Holds up every sync from now on.
+    pub(crate) fn hold_syncs(&self) -> Gate {
+        self.state().gate_closed = true;
+        Gate(self.clone())
+    }
+
+    /// Lets every sync through again, whoever holds the gate.
+    pub(crate) fn release(&self) {
+        self.state().gate_closed = false;
+        self.0.opened.notify_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.0.state.lock().unwrap()
+    }
+}
+
+impl Gate {
+    /// Whether a sync waits.
+    pub(crate) fn holds_one(&self) -> bool {
+        self.0.state().held > 0
+    }
+
+    /// Lets every sync through.
+    pub(crate) fn open(self) {}
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.0.release();
     }
 }
 
 impl State {
-    fn check(&self) -> io::Result<()> {
+    fn change(&mut self) -> io::Result<()> {
+        self.changes += 1;
         match self.failing {
-            Some(Failure { at_sync, kind }) if self.syncs >= at_sync => Err(kind.into()),
+            Some(Failure::Sync { nth, kind }) if self.syncs >= nth => Err(kind.into()),
+            Some(Failure::Change { nth, kind }) if self.changes >= nth => Err(kind.into()),
             _ => Ok(()),
         }
+    }
+
+    /// The synced bytes with about half of the sectors that were written since.
+    fn torn(&self) -> Vec<u8> {
+        let mut torn = self.synced.clone();
+        torn.resize(self.written.len(), 0);
+        let mut random = self.syncs.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        for (old, new) in torn.chunks_mut(SECTOR).zip(self.written.chunks(SECTOR)) {
+            if old != new {
+                // xorshift64: any generator does, as long as it is the same in every run.
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                if random & 1 == 1 {
+                    old.copy_from_slice(new);
+                }
+            }
+        }
+        torn
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("syncs", &self.syncs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,26 +186,32 @@ impl StorageBackend for Disk {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
-        state.check()?;
+        state.change()?;
         state.written.resize(len as usize, 0);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
-        if state.keep_images {
-            let image = state.synced.clone();
-            state.images.push(image);
+        state.held += 1;
+        let mut state = self.0.opened.wait_while(state, |state| state.gate_closed).unwrap();
+        state.held -= 1;
+        if let Some(mut watcher) = state.watcher.take() {
+            watcher(Crash {
+                lost: state.synced.clone(),
+                torn: state.torn(),
+            });
+            state.watcher = Some(watcher);
         }
         state.syncs += 1;
-        state.check()?;
+        state.change()?;
         state.synced = state.written.clone();
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.state();
-        state.check()?;
+        state.change()?;
         let start = offset as usize;
         let end = start + data.len();
         if state.written.len() < end {
@@ -132,3 +221,6 @@ impl StorageBackend for Disk {
         Ok(())
     }
 }
+
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;

@@ -1,10 +1,12 @@
 //! A client of the relay, with or without a key.
 
+use std::fmt;
 use std::sync::Once;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tollgate::auth::Issued;
 use tollgate::crypto::digest::sha256;
 use tollgate::crypto::sigv4::sign::{Signer, Unsigned};
@@ -20,7 +22,7 @@ pub(crate) struct Client {
 }
 
 /// A whole answer.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -62,6 +64,20 @@ impl Client {
     /// The same client with an idempotency key on every request.
     pub(crate) fn idempotent(&self, key: &str) -> Self {
         self.header("idempotency-key", key)
+    }
+
+    /// The same client, of another server.
+    pub(crate) fn at(&self, url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Submits in a task of its own; aborting the task hangs up.
+    pub(crate) fn submitting(&self, body: &str) -> JoinHandle<reqwest::Result<Reply>> {
+        let (client, body) = (self.clone(), body.to_owned());
+        tokio::spawn(async move { client.send(Method::POST, "/v1/submit", &body).await })
     }
 
     pub(crate) async fn submit(&self, body: &str) -> Reply {
@@ -168,6 +184,12 @@ impl Client {
     }
 }
 
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, String::from_utf8_lossy(&self.body))
+    }
+}
+
 impl Reply {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
@@ -177,6 +199,11 @@ impl Reply {
     /// The stable code of an error.
     pub(crate) fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The number of the intent that an error names.
+    pub(crate) fn audit_id(&self) -> u64 {
+        self.json()["error"]["audit_id"].as_u64().unwrap()
     }
 
     /// The task that a submit created.

@@ -1,6 +1,8 @@
 //! The harness: it owns the ports, the clock, the store and the imitation of the upstream.
 
 mod backend;
+mod book;
+mod brake;
 mod client;
 mod clock;
 mod relay;
@@ -8,7 +10,9 @@ mod script;
 mod time;
 mod wire;
 
-pub(crate) use backend::Disk;
+pub(crate) use backend::{Crash, Disk};
+pub(crate) use book::Book;
+pub(crate) use brake::{Brake, Stop};
 pub(crate) use client::{Client, REGION, Reply};
 pub(crate) use clock::ManualClock;
 pub(crate) use relay::{Builder, Relay};

@@ -23,7 +23,7 @@ use tollgate::store::error::OpenError;
 use tollgate::store::{Missing, OpenOptions, Store};
 use tollgate::upstream::transport::{Network, Transport};
 
-use super::{Client, Disk, ManualClock};
+use super::{Book, Client, Disk, ManualClock};
 
 /// The key that every test store is sealed under.
 const MASTER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -46,7 +46,8 @@ pub(crate) struct Relay {
 pub(crate) struct Builder {
     vars: MapVars,
     clock: Arc<ManualClock>,
-    disk: Disk,
+    /// What its store is on.
+    pub(crate) disk: Disk,
     upstream: Option<Arc<Imitation>>,
     accounts: Vec<(&'static str, &'static str)>,
     elsewhere: Option<SocketAddr>,
@@ -156,6 +157,11 @@ impl Relay {
         settlements.into_iter().next().unwrap()
     }
 
+    /// The log book, once its chain has been checked.
+    pub(crate) fn book(&self) -> Book {
+        Book::of(&self.services().store)
+    }
+
     /// How often the upstream saw a body with this marker.
     pub(crate) fn seen(&self, marker: &str) -> u64 {
         self.upstream.seen().marker(marker)
@@ -194,7 +200,9 @@ impl Relay {
     }
 
     async fn vanish(self, disk: Disk) -> Builder {
+        // What this process still does is seen by nobody, so it need not stay held up.
         self.server.drain(Duration::ZERO, &CancellationToken::new()).await;
+        self.disk.release();
         self.app.close(Duration::ZERO).await;
         Builder {
             upstream: Some(self.upstream),
