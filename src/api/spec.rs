@@ -24,13 +24,12 @@ pub enum Tag {
 /// The service with its title, version and licence.
 pub(super) fn service<T: OpenApi>(api: T) -> OpenApiService<T, ()> {
     OpenApiService::new(api, "Tollgate", env!("CARGO_PKG_VERSION"))
-        .summary("A relay for paid AI APIs")
         .description(DESCRIPTION)
         .contact(ContactObject::new().name("Tollgate").url(env!("CARGO_PKG_REPOSITORY")))
         .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
         .server("/")
 }
 
-const DESCRIPTION: &str = "Clients hold keys that Tollgate issued; Tollgate holds the real upstream credentials. Every \
+const DESCRIPTION: &str = "A relay for paid AI APIs. Clients hold keys that Tollgate issued; Tollgate holds the real upstream credentials. Every \
     paid call is authenticated, admitted, written down durably, sent, and settled.\n\nErrors have one envelope on every \
-    route. `X-Request-Id` is in every answer.";
+    route. `X-Request-Id` is in every answer. Another method of a path is answered with 405 and `Allow`.";
