@@ -24,24 +24,63 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // F4: never asks the store
     ("dispatch", &["model", "telemetry", "config", "crypto", "upstream"]),
     // F5
-    ("relay", &["model", "telemetry", "crypto", "admission", "record", "dispatch"]),
+    (
+        "relay",
+        &["model", "telemetry", "crypto", "admission", "record", "dispatch"],
+    ),
     // F7: never dispatch or upstream
-    ("api", &["model", "telemetry", "config", "crypto", "store", "auth", "admission", "record", "import", "relay"]),
+    (
+        "api",
+        &[
+            "model",
+            "telemetry",
+            "config",
+            "crypto",
+            "store",
+            "auth",
+            "admission",
+            "record",
+            "import",
+            "relay",
+        ],
+    ),
     // F8
     ("server", &["model", "telemetry", "config", "crypto"]),
     ("sandbox", &["model", "crypto"]),
     (
         "app",
         &[
-            "model", "telemetry", "config", "crypto", "store", "upstream", "auth", "admission", "record", "import",
-            "dispatch", "relay", "api", "server",
+            "model",
+            "telemetry",
+            "config",
+            "crypto",
+            "store",
+            "upstream",
+            "auth",
+            "admission",
+            "record",
+            "import",
+            "dispatch",
+            "relay",
+            "api",
+            "server",
         ],
     ),
     // F9
     (
         "cli",
         &[
-            "model", "telemetry", "config", "crypto", "store", "auth", "import", "api", "server", "sandbox", "app",
+            "model",
+            "telemetry",
+            "config",
+            "crypto",
+            "store",
+            "auth",
+            "import",
+            "api",
+            "server",
+            "sandbox",
+            "app",
         ],
     ),
     ("main", &["cli"]),
@@ -51,18 +90,54 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Single imports beside the table: who, what, and why it is right.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("telemetry", "model::key", "closed label sets are the model's enums"),
-    ("telemetry", "model::operation", "closed label sets are the model's enums"),
+    (
+        "telemetry",
+        "model::operation",
+        "closed label sets are the model's enums",
+    ),
     ("telemetry", "model::outcome", "closed label sets are the model's enums"),
     ("telemetry", "model::record", "closed label sets are the model's enums"),
-    ("relay", "config::UnknownTasks", "who may ask about a task that we never saw is the relay's to decide"),
-    ("relay", "config::Volcengine", "the time that a submit needs is taken off its deadline"),
+    (
+        "relay",
+        "config::UnknownTasks",
+        "who may ask about a task that we never saw is the relay's to decide",
+    ),
+    (
+        "relay",
+        "config::Volcengine",
+        "the time that a submit needs is taken off its deadline",
+    ),
     ("relay", "store::error", "a failure to look a task up passes through"),
-    ("relay", "store::tasks", "a query goes to the account that its task's row names"),
-    ("relay", "upstream::Form", "a reply is passed on, wrapped or refused by its form"),
-    ("relay", "upstream::Verdict", "the flow settles what the protocol read from a reply"),
-    ("relay", "upstream::error", "an attempt that failed is settled by the phase it failed in"),
-    ("relay", "upstream::mark", "only the mark tells a call that was never sent from one whose fate is unknown"),
-    ("relay", "upstream::volcengine", "a query's reply is read for the state of its task"),
+    (
+        "relay",
+        "store::tasks",
+        "a query goes to the account that its task's row names",
+    ),
+    (
+        "relay",
+        "upstream::Form",
+        "a reply is passed on, wrapped or refused by its form",
+    ),
+    (
+        "relay",
+        "upstream::Verdict",
+        "the flow settles what the protocol read from a reply",
+    ),
+    (
+        "relay",
+        "upstream::error",
+        "an attempt that failed is settled by the phase it failed in",
+    ),
+    (
+        "relay",
+        "upstream::mark",
+        "only the mark tells a call that was never sent from one whose fate is unknown",
+    ),
+    (
+        "relay",
+        "upstream::volcengine",
+        "a query's reply is read for the state of its task",
+    ),
 ];
 
 #[test]
@@ -85,15 +160,24 @@ fn every_exception_is_in_use() {
         .flat_map(|(_, module, text)| crate_paths(&text).into_iter().map(move |path| (module.clone(), path)))
         .collect();
     for (module, exception, _) in EXCEPTIONS {
-        let is_used = used.iter().any(|(from, path)| from == module && is_within(path, exception));
-        assert!(is_used, "{module} no longer imports {exception}: take the exception out");
+        let is_used = used
+            .iter()
+            .any(|(from, path)| from == module && is_within(path, exception));
+        assert!(
+            is_used,
+            "{module} no longer imports {exception}: take the exception out"
+        );
     }
 }
 
 #[test]
 fn only_the_store_names_redb() {
     for (file, module, text) in production() {
-        assert!(module == "store" || !text.contains("redb::"), "{} names redb", file.display());
+        assert!(
+            module == "store" || !text.contains("redb::"),
+            "{} names redb",
+            file.display()
+        );
     }
 }
 
@@ -117,7 +201,10 @@ fn a_module_reaches_others_by_their_names_from_the_root() {
 fn every_module_has_its_floor() {
     let known: BTreeMap<&str, &[&str]> = MAY_IMPORT.iter().copied().collect();
     let found: BTreeSet<String> = production().into_iter().map(|(_, module, _)| module).collect();
-    let missing: Vec<_> = found.iter().filter(|module| !known.contains_key(module.as_str())).collect();
+    let missing: Vec<_> = found
+        .iter()
+        .filter(|module| !known.contains_key(module.as_str()))
+        .collect();
     assert!(missing.is_empty(), "no floor is given to {missing:?}");
 }
 
@@ -126,12 +213,15 @@ fn may_import(module: &str, path: &str) -> bool {
     let floors = MAY_IMPORT.iter().find(|(name, _)| *name == module);
     target == module
         || floors.is_some_and(|(_, targets)| targets.contains(&target))
-        || EXCEPTIONS.iter().any(|(from, exception, _)| *from == module && is_within(path, exception))
+        || EXCEPTIONS
+            .iter()
+            .any(|(from, exception, _)| *from == module && is_within(path, exception))
 }
 
 /// Whether `path` is `prefix` or lies in it.
 fn is_within(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// Every production file under `src`: its path there, its module, its text.
@@ -151,7 +241,11 @@ fn production() -> Vec<(PathBuf, String, String)> {
         tests_only.extend(declared.into_iter().map(|name| folder.join(name)));
         texts.push((file, text));
     }
-    texts.retain(|(file, _)| !file.ancestors().any(|above| tests_only.contains(&above.with_extension(""))));
+    texts.retain(|(file, _)| {
+        !file
+            .ancestors()
+            .any(|above| tests_only.contains(&above.with_extension("")))
+    });
     let describe = |(file, text): (PathBuf, String)| {
         let file = file.strip_prefix(&root).unwrap().to_owned();
         let first = file.components().next().unwrap().as_os_str();
@@ -174,7 +268,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// The text without comments and without what is compiled for tests only, and the names of modules that are.
 fn without_tests(text: &str) -> (String, Vec<String>) {
-    let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let code: Vec<&str> = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect();
     let (mut kept, mut declared) = (Vec::new(), Vec::new());
     let mut lines = code.into_iter().peekable();
     while let Some(line) = lines.next() {
@@ -212,7 +309,9 @@ fn crate_paths(text: &str) -> Vec<String> {
 fn expand<'a>(prefix: &str, text: &'a str, paths: &mut Vec<String>) -> &'a str {
     let text = text.trim_start();
     let Some(mut group) = text.strip_prefix('{') else {
-        let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
+            .unwrap_or(text.len());
         let (path, rest) = text.split_at(end);
         let joined = format!("{prefix}{path}");
         if path.ends_with("::") && rest.starts_with('{') {
