@@ -6,12 +6,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Binary, Json};
-use poem_openapi::types::Any;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin};
+use super::schema::AuditEntry;
 use super::{Tag, page};
 use crate::crypto::digest::Digest;
 use crate::model::record::{Event, Intent, Settlement};
@@ -20,11 +20,11 @@ use crate::store::audit::{self, Logged, Order, Walk};
 use crate::store::chain::Link;
 use crate::store::error::StoreError;
 
-/// A page of the log book. Every entry has `id`, `digest`, `at` and `event`; the rest depends on the event.
+/// A page of the log book.
 #[derive(Debug, Object)]
 pub struct AuditPage {
     /// In the order asked for.
-    pub items: Vec<Any<Value>>,
+    pub items: Vec<AuditEntry>,
     /// Where the next page begins; null on the last.
     pub next_cursor: Option<String>,
 }
@@ -131,7 +131,7 @@ impl AuditApi {
             .read_aside(move |rows| search(rows, from, order, limit, wanted.as_deref()))
             .await?;
         Ok(Json(AuditPage {
-            items: found.into_iter().map(|logged| Any(view(&logged))).collect(),
+            items: found.into_iter().map(|logged| AuditEntry(view(&logged))).collect(),
             next_cursor: next.map(|seq| page::cursor(key, "audit", seq)),
         }))
     }

@@ -37,7 +37,7 @@ pub struct LimitsView {
 
 /// What a new key is to be.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields, example)]
+#[oai(deny_unknown_fields)]
 pub struct CreateKey {
     /// What the operator calls it.
     pub description: Option<String>,
@@ -51,19 +51,6 @@ pub struct CreateKey {
     pub models: Option<Vec<String>>,
     /// Its own limits; the server's unless told.
     pub limits: Option<LimitsView>,
-}
-
-impl poem_openapi::types::Example for CreateKey {
-    fn example() -> Self {
-        Self {
-            description: Some("photo studio".to_owned()),
-            expires_at: None,
-            scopes: Some(vec!["relay".to_owned()]),
-            schemes: Some(vec!["signed".to_owned(), "bearer".to_owned()]),
-            models: None,
-            limits: None,
-        }
-    }
 }
 
 /// What of a key is to change. A field that is absent stays; null clears.
@@ -267,6 +254,8 @@ impl KeysApi {
     }
 
     /// Show a client key
+    ///
+    /// Without its secret, which is shown once: when the key is made.
     #[oai(path = "/admin/keys/:id", method = "get", operation_id = "getKey")]
     async fn show(
         &self,

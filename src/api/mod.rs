@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod body;
+mod document;
 pub mod edge;
 pub mod error;
 pub mod guard;
@@ -147,13 +148,13 @@ fn service() -> OpenApiService<Operations, ()> {
 /// The OpenAPI document, as `/openapi.json` serves it.
 #[must_use]
 pub fn document() -> String {
-    service().spec()
+    document::complete(&service().spec())
 }
 
 /// Every route, behind the edge.
 pub fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
     let service = service();
-    let document = service.spec();
+    let document = document::complete(&service.spec());
     let docs = service.swagger_ui_html();
     let json = move |_| {
         Response::builder()

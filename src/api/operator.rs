@@ -99,6 +99,8 @@ impl OperatorApi {
     }
 
     /// Show what runs here
+    ///
+    /// The version, how long it has run, the accounts, and the limits in force.
     #[oai(path = "/admin/info", method = "get", operation_id = "getInfo")]
     async fn info(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<Info>, ApiError> {
         let services = authorized.services;

@@ -33,6 +33,8 @@ impl Routes {
             // Paths live as long as the process: one small leak a route, at start.
             routes.push(Route::new(String::leak(path.path), methods.join(", ")));
         }
+        // As poem does it: `/admin/keys/import` is not an `{id}`.
+        routes.sort_by_key(|route| route.label.contains('{'));
         Self(routes)
     }
 
@@ -79,9 +81,10 @@ mod tests {
 
     #[test]
     fn a_path_is_labelled_by_its_pattern() {
-        let routes = Routes::new(Vec::new(), &["/", "/health", "/admin/keys/{id}"]);
+        let routes = Routes::new(Vec::new(), &["/", "/health", "/admin/keys/{id}", "/admin/keys/import"]);
         assert_eq!(routes.label("/"), "/");
         assert_eq!(routes.label("/admin/keys/key_1"), "/admin/keys/{id}");
+        assert_eq!(routes.label("/admin/keys/import"), "/admin/keys/import");
         assert_eq!(routes.label("/admin/keys/"), "unmatched");
         assert_eq!(routes.label("/health/x"), "unmatched");
         assert_eq!(routes.methods("/health"), "GET, HEAD");

@@ -5,7 +5,7 @@
 
 use poem_openapi::Object;
 use poem_openapi::registry::{MetaHeader, MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::Type;
+use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::{Value, json};
 
 /// What an error says, in the words that OpenAI's SDKs read.
@@ -68,7 +68,7 @@ macro_rules! open_schema {
     ($(#[$doc:meta])* $name:ident, $title:literal, required $required:expr, fields { $($field:literal: $ty:literal, $text:literal;)+ }, example $example:expr) => {
         $(#[$doc])*
         #[derive(Debug)]
-        pub struct $name;
+        pub struct $name(pub Value);
 
         impl Type for $name {
             const IS_REQUIRED: bool = true;
@@ -100,6 +100,18 @@ macro_rules! open_schema {
 
             fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
                 Box::new(std::iter::once(self))
+            }
+        }
+
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                Ok(Self(value.unwrap_or_default()))
+            }
+        }
+
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                Some(self.0.clone())
             }
         }
     };
@@ -149,8 +161,35 @@ open_schema!(
     example example_reply()
 );
 
+open_schema!(
+    /// An entry of the log book.
+    AuditEntry,
+    "An entry of the log book. What it has besides these four depends on its `event`.",
+    required vec!["id", "digest", "at", "event"],
+    fields {
+        "id": "integer", "Its sequence number.";
+        "digest": "string", "Its link in the chain: 64 hex digits.";
+        "at": "string", "When the writer took it.";
+        "event": "string", "`intent`, `settlement`, `task`, `admin`, `refusals`, `pruned`, `started` or `resolved`.";
+    },
+    example example_entry()
+);
+
+fn example_entry() -> Value {
+    json!({
+        "id": 42,
+        "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "at": "2026-02-24T10:00:00.123456Z",
+        "event": "admin",
+        "actor": "admin_token",
+        "action": "key.create",
+        "target": "key_0011223344556677",
+        "request_id": null,
+    })
+}
+
 fn example_request() -> Value {
-    json!({ "req_key": "jimeng_t2i_v40", "prompt": "a lighthouse at dusk", "task_id": "7392616336519610409" })
+    json!({ "req_key": "jimeng_t2i_v40", "prompt": "a lighthouse at dusk" })
 }
 
 fn example_reply() -> Value {

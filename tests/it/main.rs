@@ -4,15 +4,29 @@
 mod support;
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod census;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod disk;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod floors;
 #[cfg(test)]
 mod hang_up;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod input;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
+mod openapi;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tollgate::auth::Issued;
 use tollgate::crypto::digest::sha256;
 use tollgate::crypto::sigv4::sign::{Signer, Unsigned};
-use tollgate::model::clock::{Clock, SystemClock};
+use tollgate::model::clock::{Clock, SystemClock, Timestamp};
 
 /// A client.
 #[derive(Clone)]
@@ -105,7 +105,7 @@ impl Client {
             .http
             .request(method, format!("{}{path}", self.url))
             .headers(self.headers.clone());
-        if !body.is_empty() {
+        if !body.is_empty() && !self.headers.contains_key(CONTENT_TYPE) {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         if let Some(key) = &self.key
@@ -130,19 +130,30 @@ impl Client {
 
     /// What signs a post of JSON for a region, as headers.
     pub(crate) fn sign(&self, region: &str, path: &str, body: &str) -> HeaderMap {
+        self.sign_at(SystemClock.wall(), "POST", region, path, body)
+    }
+
+    /// The same client with the signature of one request, made at a moment, in the place of its secret.
+    pub(crate) fn signing(&self, at: Timestamp, method: &str, path: &str, body: &str) -> Self {
+        let mut signing = self.clone();
+        signing.headers.extend(self.sign_at(at, method, REGION, path, body));
+        signing
+    }
+
+    fn sign_at(&self, at: Timestamp, method: &str, region: &str, path: &str, body: &str) -> HeaderMap {
         let key = self.issued();
         let signer = Signer::new(key.key.access_key.clone(), key.secret.clone(), region.to_owned(), "cv");
         let (bare, query) = path.split_once('?').unwrap_or((path, ""));
         let signature = signer.sign(
             &Unsigned {
-                method: "POST",
+                method,
                 host: self.host(),
                 path: bare,
                 query,
                 content_type: "application/json",
                 body_sha256: &sha256(body.as_bytes()),
             },
-            SystemClock.wall(),
+            at,
         );
         let value = |text: &str| HeaderValue::from_str(text).unwrap();
         HeaderMap::from_iter([

@@ -41,3 +41,17 @@ pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) 
     }
     panic!("never came true: {what}");
 }
+
+/// Every operation of an OpenAPI document: its path, its method, what it says.
+pub(crate) fn document_operations(
+    document: &serde_json::Value,
+) -> impl Iterator<Item = (String, http::Method, &serde_json::Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    paths.iter().flat_map(|(path, methods)| {
+        let methods = methods.as_object().unwrap().iter();
+        methods.map(|(method, operation)| {
+            let method = method.to_uppercase().parse().unwrap();
+            (path.clone(), method, operation)
+        })
+    })
+}

@@ -27,6 +27,8 @@ use super::{Book, Client, Disk, ManualClock};
 
 /// The key that every test store is sealed under.
 const MASTER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+/// The operator's own token.
+const ADMIN_TOKEN: &str = "operator-canary-token-0123456789abcdef";
 const UPSTREAM_KEY: &str = "AKTEST";
 const UPSTREAM_SECRET: &str = "upstream-canary-secret";
 
@@ -66,6 +68,7 @@ impl Relay {
         Builder {
             vars: MapVars::default()
                 .with("API_KEY_ENCRYPTION_KEY", MASTER)
+                .with("ADMIN_TOKEN", ADMIN_TOKEN)
                 .with("VOLC_SCHEME", "http")
                 .with("STORE_RESERVE_BYTES", "0"),
             clock: Arc::default(),
@@ -113,6 +116,12 @@ impl Relay {
 
     pub(crate) fn client_of(&self, issued: Issued) -> Client {
         Client::new(self.url.clone(), Some(issued))
+    }
+
+    /// The operator, who holds the `ADMIN_TOKEN`.
+    pub(crate) fn operator(&self) -> Client {
+        self.stranger()
+            .header("authorization", &format!("Bearer {ADMIN_TOKEN}"))
     }
 
     /// A client without any key.

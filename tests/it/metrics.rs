@@ -1,0 +1,276 @@
+//! `/metrics` after a mixed run: every metric is there, under a good name, and says what happened.
+//!
+//! The recorder is the process's, so other tests count in the same series; those of an account are this test's alone,
+//! since an account's label is drawn with its store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use tollgate::model::operation::Operation;
+use tollgate::model::outcome::Outcome;
+use tollgate::sandbox::{Fault, Rule};
+
+use crate::support::{Relay, query_body, submit_body};
+
+#[tokio::test]
+async fn a_mixed_run_leaves_a_trace_in_every_metric() {
+    let relay = mixed().await;
+    let scrape = Scrape::of(&relay).await;
+    let missing: Vec<_> = declared()
+        .into_iter()
+        .filter(|name| !scrape.families.contains_key(name))
+        .collect();
+    assert!(missing.is_empty(), "not in /metrics: {missing:?}");
+}
+
+#[tokio::test]
+async fn every_metric_is_declared_described_and_well_named() {
+    let relay = mixed().await;
+    let scrape = Scrape::of(&relay).await;
+    let declared = declared();
+    for (name, family) in &scrape.families {
+        let known = declared.contains(name) || name.starts_with("process_");
+        assert!(known, "{name} is not declared in telemetry/metrics.rs");
+        assert!(!family.help.is_empty(), "{name} has no help");
+        assert!(
+            name.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),
+            "{name}"
+        );
+        assert_eq!(
+            family.kind == "counter",
+            name.ends_with("_total"),
+            "{name} is a {}",
+            family.kind
+        );
+        for part in [
+            "_ms",
+            "milli",
+            "minutes",
+            "hours",
+            "kilobytes",
+            "megabytes",
+            "counter",
+            "gauge",
+            "histogram",
+        ] {
+            assert!(!name.contains(part), "{name}: base units, and no types in names");
+        }
+        if family.kind == "histogram" {
+            assert!(
+                ["_seconds", "_bytes", "_size"].iter().any(|unit| name.ends_with(unit)),
+                "{name} has no unit"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn closed_sets_are_there_before_their_first_event() {
+    let relay = Relay::start().await;
+    let scrape = Scrape::of(&relay).await;
+    let account = &relay.services().facts.accounts[0];
+    for operation in Operation::ALL {
+        for outcome in Outcome::ALL {
+            assert_eq!(
+                scrape.attempts(account, operation, outcome),
+                Some(0.0),
+                "{operation} {outcome:?}"
+            );
+        }
+        for reason in ["rate_limited", "queue_full", "queue_timeout"] {
+            let labels = [("operation", operation.label()), ("reason", reason)];
+            assert!(scrape.value("tollgate_admission_rejections_total", &labels).is_some());
+        }
+    }
+    for outcome in ["first", "replayed", "joined", "conflict", "unknown"] {
+        assert!(
+            scrape
+                .value("tollgate_idempotency_total", &[("outcome", outcome)])
+                .is_some(),
+            "{outcome}"
+        );
+    }
+    for reason in ["connect", "limited", "failed"] {
+        assert!(
+            scrape
+                .value("tollgate_upstream_retries_total", &[("reason", reason)])
+                .is_some(),
+            "{reason}"
+        );
+    }
+    assert_eq!(
+        scrape.value("tollgate_build_info", &[("version", env!("CARGO_PKG_VERSION"))]),
+        Some(1.0)
+    );
+}
+
+#[tokio::test]
+async fn attempts_are_counted_by_account_operation_and_outcome() {
+    let relay = mixed().await;
+    let scrape = Scrape::of(&relay).await;
+    let account = &relay.services().facts.accounts[0];
+    let attempts = |operation, outcome| scrape.attempts(account, operation, outcome).unwrap();
+    assert!(attempts(Operation::Sync2AsyncSubmitTask, Outcome::Succeeded) >= 2.0);
+    assert!(attempts(Operation::Sync2AsyncSubmitTask, Outcome::Refused) >= 1.0);
+    assert!(attempts(Operation::Sync2AsyncSubmitTask, Outcome::Unknown) >= 1.0);
+    assert!(attempts(Operation::Sync2AsyncGetResult, Outcome::Succeeded) >= 1.0);
+    assert_eq!(attempts(Operation::SubmitTask, Outcome::Succeeded), 0.0);
+}
+
+#[tokio::test]
+async fn refusals_replays_and_retries_are_counted() {
+    let relay = Relay::start().await;
+    let before = Scrape::of(&relay).await;
+    drop(mixed().await);
+    let after = Scrape::of(&relay).await;
+    let grown = |name: &str, labels: &[(&str, &str)]| {
+        after.value(name, labels).unwrap() - before.value(name, labels).unwrap_or(0.0)
+    };
+    let rejected = [("operation", "cv_sync2async_submit_task"), ("reason", "rate_limited")];
+    assert!(grown("tollgate_admission_rejections_total", &rejected) >= 1.0);
+    assert!(grown("tollgate_idempotency_total", &[("outcome", "first")]) >= 1.0);
+    assert!(grown("tollgate_idempotency_total", &[("outcome", "replayed")]) >= 1.0);
+    assert!(grown("tollgate_idempotency_total", &[("outcome", "conflict")]) >= 1.0);
+    assert!(grown("tollgate_upstream_retries_total", &[("reason", "limited")]) >= 1.0);
+    let submitted = [("route", "/v1/submit"), ("method", "POST"), ("status", "200")];
+    assert!(grown("tollgate_http_requests_total", &submitted) >= 2.0);
+}
+
+#[tokio::test]
+async fn routes_are_labelled_by_their_patterns() {
+    let relay = Relay::start().await;
+    relay.operator().get("/admin/keys/key_0123456789abcdef").await;
+    relay.operator().post("/admin/keys/import", r#"{"rows":[]}"#).await;
+    relay.stranger().get("/a/path/that/is/not?there=1").await;
+    let scrape = Scrape::of(&relay).await;
+    let routes: BTreeSet<_> = scrape.labels("tollgate_http_requests_total", "route");
+    for route in ["/admin/keys/{id}", "/admin/keys/import", "unmatched"] {
+        assert!(routes.contains(route), "{route}: {routes:?}");
+    }
+    assert!(!scrape.text.contains("key_0123456789abcdef") && !scrape.text.contains("/a/path"));
+}
+
+/// A relay that has seen a success, a replay, a conflict, a wait, a refusal, a retry and a lost answer.
+async fn mixed() -> Relay {
+    let relay = Relay::build()
+        .with("UPSTREAM_MAX_RUNNING_TASKS", "50")
+        .with("PER_KEY_MAX_QUEUE", "1")
+        .start()
+        .await;
+    let alice = relay.client("alice").await;
+    let task = alice.submit(&submit_body("metrics")).await.task_id();
+    alice.query(&query_body(&task)).await;
+    alice.process(&submit_body("metrics-call")).await;
+    let keyed = alice.idempotent("metrics-1");
+    keyed.submit(&submit_body("metrics-keyed")).await;
+    keyed.submit(&submit_body("metrics-keyed")).await;
+    keyed.submit(&submit_body("metrics-other")).await;
+    relay
+        .upstream
+        .faults()
+        .push(Rule::any(Fault::concurrency_limit()))
+        .unwrap();
+    alice.submit(&submit_body("metrics-retried")).await;
+    relay.upstream.faults().push(Rule::any(Fault::Reset)).unwrap();
+    alice.submit(&submit_body("metrics-lost")).await;
+    let (first, second, third, fourth) = (
+        submit_body("metrics-1"),
+        submit_body("metrics-2"),
+        submit_body("metrics-3"),
+        submit_body("metrics-4"),
+    );
+    tokio::join!(
+        alice.submit(&first),
+        alice.submit(&second),
+        alice.submit(&third),
+        alice.submit(&fourth)
+    );
+    relay.stranger().get("/health").await;
+    relay
+}
+
+/// The names that `telemetry/metrics.rs` declares.
+fn declared() -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry/metrics.rs");
+    let text = std::fs::read_to_string(path).unwrap();
+    let constants = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = \""));
+    let names: BTreeSet<_> = constants
+        .map(|(_, rest)| rest.trim_end_matches("\";").to_owned())
+        .collect();
+    assert!(names.len() > 20);
+    names
+}
+
+/// What `/metrics` answered.
+struct Scrape {
+    text: String,
+    families: BTreeMap<String, Family>,
+}
+
+#[derive(Default)]
+struct Family {
+    kind: String,
+    help: String,
+}
+
+impl Scrape {
+    async fn of(relay: &Relay) -> Self {
+        let reply = relay.stranger().get("/metrics").await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(
+            reply.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8")
+        );
+        let text = String::from_utf8(reply.body).unwrap();
+        let mut families: BTreeMap<String, Family> = BTreeMap::new();
+        for line in text.lines() {
+            let mut words = line.splitn(4, ' ');
+            if let (Some("#"), Some(what), Some(name), rest) = (words.next(), words.next(), words.next(), words.next())
+            {
+                let family = families.entry(name.to_owned()).or_default();
+                let slot = if what == "TYPE" {
+                    &mut family.kind
+                } else {
+                    &mut family.help
+                };
+                rest.unwrap_or_default().clone_into(slot);
+            }
+        }
+        Self { text, families }
+    }
+
+    /// The value of the series that has all of these labels.
+    fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let mut series = self.series(name).filter(|line| {
+            labels
+                .iter()
+                .all(|(label, value)| line.contains(&format!("{label}=\"{value}\"")))
+        });
+        series.next()?.rsplit_once(' ')?.1.parse().ok()
+    }
+
+    fn attempts(&self, account: &str, operation: Operation, outcome: Outcome) -> Option<f64> {
+        let labels = [
+            ("account", account),
+            ("operation", operation.label()),
+            ("outcome", outcome.label()),
+        ];
+        self.value("tollgate_upstream_attempts_total", &labels)
+    }
+
+    fn labels<'a>(&'a self, name: &'a str, label: &str) -> BTreeSet<&'a str> {
+        let start = format!("{label}=\"");
+        self.series(name)
+            .filter_map(|line| line.split_once(&start)?.1.split('"').next())
+            .collect()
+    }
+
+    fn series<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.text
+            .lines()
+            .filter(move |line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+    }
+}
