@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod body;
+pub mod docs;
 mod document;
 pub mod edge;
 pub mod error;
@@ -36,6 +37,7 @@ use poem_openapi::{OpenApi, OpenApiService};
 pub use self::body::Bodies;
 pub use self::starting::Starting;
 
+use self::docs::Docs;
 use self::edge::Edge;
 use self::readiness::Lifecycle;
 use self::routes::Routes;
@@ -151,21 +153,28 @@ pub fn document() -> String {
     document::complete(&service().spec())
 }
 
+/// The groups of operations, as [`Operations`] lists them.
+fn groups() -> Vec<&'static str> {
+    let paths = Operations::meta().into_iter().flat_map(|api| api.paths);
+    let mut groups: Vec<_> = paths
+        .flat_map(|path| path.operations)
+        .flat_map(|operation| operation.tags)
+        .collect();
+    groups.dedup();
+    groups
+}
+
 /// Every route, behind the edge.
 pub fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + 'static {
     let service = service();
     let document = document::complete(&service.spec());
-    let docs = service.swagger_ui_html();
+    let docs = Docs::new(&service.swagger_ui_html(), &groups());
     let json = move |_| {
         Response::builder()
             .content_type("application/json")
             .body(document.clone())
     };
-    let html = move |_| {
-        Response::builder()
-            .content_type("text/html; charset=utf-8")
-            .body(docs.clone())
-    };
+    let html = move |_| docs.response();
     let routes = Route::new()
         .at("/openapi.json", poem::get(make_sync(json)))
         .at("/docs", poem::get(make_sync(html)))
