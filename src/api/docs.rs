@@ -58,13 +58,13 @@ fn source(script: &str) -> String {
 }
 
 /// The icon is inline, as browsers ask for `/favicon.ico` where a page names none.
-const HEAD: &str = r##"<!doctype html>
+const HEAD: &str = r#"<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Tollgate API</title>
 <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath fill='%23173647' d='M2 2h3v12H2z'/%3E%3Cpath fill='%2349cc90' d='M5 4h10v3H5z'/%3E%3C/svg%3E">
-"##;
+"#;
 
 const BODY: &str = "<div id=\"ui\"></div>\n";
 
