@@ -4,6 +4,8 @@
 mod support;
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod census;
@@ -33,5 +35,9 @@ mod passthrough;
 mod path;
 #[cfg(test)]
 mod retry;
+#[cfg(test)]
+mod running;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod tasks;
