@@ -16,6 +16,8 @@ mod disk;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod floors;
 #[cfg(test)]
 mod hang_up;

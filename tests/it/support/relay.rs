@@ -277,6 +277,11 @@ impl Builder {
         self
     }
 
+    /// What the next process finds.
+    pub(crate) fn image(&self) -> Vec<u8> {
+        self.disk.image()
+    }
+
     pub(crate) fn disk(mut self, disk: Disk) -> Self {
         self.disk = disk;
         self

@@ -23,6 +23,7 @@ pub(crate) struct Serving {
     pub(crate) url: String,
     pub(crate) shutdown: Shutdown,
     ready: oneshot::Receiver<Arc<Services>>,
+    services: Option<Arc<Services>>,
     served: JoinHandle<Result<(), StartError>>,
 }
 
@@ -49,14 +50,22 @@ impl Serving {
             url,
             shutdown,
             ready,
+            services: None,
             served: TaskTracker::new().spawn(serving),
+        }
+    }
+
+    /// Waits until it serves.
+    pub(crate) async fn until_ready(&mut self) {
+        if self.services.is_none() {
+            self.services = Some((&mut self.ready).await.unwrap());
         }
     }
 
     /// A client with a new key, once the server serves.
     pub(crate) async fn client(&mut self, name: &str) -> Client {
-        let services = (&mut self.ready).await.unwrap();
-        let issued = services.issuer.create(spec(name, [Scope::Relay]), &somebody()).await.unwrap();
+        self.until_ready().await;
+        let issued = self.services.as_ref().unwrap().issuer.create(spec(name, [Scope::Relay]), &somebody()).await.unwrap();
         Client::new(self.url.clone(), Some(issued))
     }
 
@@ -72,6 +81,7 @@ impl Serving {
 
     /// Waits for its end.
     pub(crate) async fn ended(self) -> Result<(), StartError> {
+        drop(self.services);
         self.served.await.unwrap()
     }
 }
