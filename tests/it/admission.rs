@@ -144,7 +144,10 @@ async fn a_refused_submit_is_not_repeated_in_the_last_five_seconds_of_its_deadli
 
     let refused = alice.submit(&submit_body("deadline-3")).await;
 
-    assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (429, &50_430.into()));
+    assert_eq!(
+        (refused.status.as_u16(), &refused.json()["code"]),
+        (429, &50_430.into())
+    );
     assert_eq!(relay.seen("deadline-3"), 1);
 }
 
@@ -156,7 +159,13 @@ async fn a_key_is_served_in_order_and_keys_take_turns() {
 
     let mut flights = vec![alice.submitting("alice-0")];
     valve.has_sent(1).await;
-    let line = [(&alice, "alice-1"), (&alice, "alice-2"), (&alice, "alice-3"), (&bob, "bob-1"), (&bob, "bob-2")];
+    let line = [
+        (&alice, "alice-1"),
+        (&alice, "alice-2"),
+        (&alice, "alice-3"),
+        (&bob, "bob-1"),
+        (&bob, "bob-2"),
+    ];
     for (number, (client, marker)) in line.into_iter().enumerate() {
         flights.push(client.submitting(marker));
         relay.has_waiting(number + 1).await;
@@ -166,7 +175,10 @@ async fn a_key_is_served_in_order_and_keys_take_turns() {
     for flight in flights {
         assert_eq!(flight.await.unwrap().status, 200);
     }
-    assert_eq!(valve.order(), ["alice-0", "alice-1", "bob-1", "alice-2", "bob-2", "alice-3"]);
+    assert_eq!(
+        valve.order(),
+        ["alice-0", "alice-1", "bob-1", "alice-2", "bob-2", "alice-3"]
+    );
 }
 
 #[tokio::test]
@@ -268,7 +280,10 @@ async fn who_waits_is_told_when_the_drain_begins_and_who_flies_lands() {
     relay.drain();
 
     waiting.await.unwrap().assert_error(503, "DRAINING");
-    clients[2].submit(&submit_body("drain-3")).await.assert_error(503, "DRAINING");
+    clients[2]
+        .submit(&submit_body("drain-3"))
+        .await
+        .assert_error(503, "DRAINING");
     valve.open();
     assert_eq!(first.await.unwrap().status, 200);
     assert_eq!(valve.order(), ["drain-1"]);
@@ -331,12 +346,15 @@ async fn a_submit_that_backs_off_lends_its_place_to_others() {
         retry_after: Some(http::HeaderValue::from_static("1")),
         ..Answer::default()
     };
-    relay.upstream.faults().push(Rule::on(SUBMIT, Fault::Answer(refusal))).unwrap();
+    relay
+        .upstream
+        .faults()
+        .push(Rule::on(SUBMIT, Fault::Answer(refusal)))
+        .unwrap();
 
     let first = clients[0].submitting("lent-1");
     let backs_off = async || relay.seen("lent-1") == 1 && relay.gate(Class::Submit).in_use == 0;
-    eventually("the first one backs off", backs_off)
-    .await;
+    eventually("the first one backs off", backs_off).await;
     let second = clients[1].submit(&submit_body("lent-2")).await;
 
     assert_eq!(second.status, 200);
@@ -359,10 +377,21 @@ async fn the_operator_sees_the_queues() {
     let items = page["items"].as_array().unwrap();
     let submits = items.iter().find(|item| item["class"] == "submit").unwrap();
     assert_eq!(submits["upstream"], "volcengine");
-    assert_eq!([&submits["slots"], &submits["in_use"], &submits["capacity"], &submits["waiting"]], [1, 1, 100, 1]);
+    assert_eq!(
+        [
+            &submits["slots"],
+            &submits["in_use"],
+            &submits["capacity"],
+            &submits["waiting"]
+        ],
+        [1, 1, 100, 1]
+    );
     assert!(submits["oldest_wait_seconds"].as_f64().unwrap() >= 0.0);
     let queries = items.iter().find(|item| item["class"] == "query").unwrap();
-    assert_eq!((&queries["in_use"], &queries["oldest_wait_seconds"]), (&0.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&queries["in_use"], &queries["oldest_wait_seconds"]),
+        (&0.into(), &serde_json::Value::Null)
+    );
     valve.open();
     assert_eq!(first.await.unwrap().status, 200);
     assert_eq!(second.await.unwrap().status, 200);

@@ -141,7 +141,11 @@ async fn every_end_of_a_task_gives_its_slot_back() {
     for (at, end) in ends.into_iter().enumerate() {
         let task = submitted(&alice, &format!("end-{at}")).await;
         assert_eq!(slots(&relay).taken(), 1);
-        relay.upstream.faults().push(Rule::on(QUERY, Fault::Answer(end))).unwrap();
+        relay
+            .upstream
+            .faults()
+            .push(Rule::on(QUERY, Fault::Answer(end)))
+            .unwrap();
         alice.query(&query_body(&task)).await;
         has_taken(&relay, 0).await;
     }
@@ -193,7 +197,11 @@ async fn a_submit_that_made_no_task_gives_its_slot_back_at_once() {
     assert_eq!((slots(&relay).taken(), rows(&relay).len()), (0, 0), "refused");
 
     relay.upstream.faults().clear();
-    relay.upstream.faults().push(Rule::on(SUBMIT, Fault::Answer(answer(400, 50_411)))).unwrap();
+    relay
+        .upstream
+        .faults()
+        .push(Rule::on(SUBMIT, Fault::Answer(answer(400, 50_411))))
+        .unwrap();
     assert_eq!(alice.submit(&submit_body("none-2")).await.status, 400);
     assert_eq!((slots(&relay).taken(), rows(&relay).len()), (0, 0), "rejected");
 
@@ -233,9 +241,15 @@ async fn resolving_an_unknown_outcome_frees_its_slot_or_ties_it_to_the_task() {
     relay.upstream.faults().push(Rule::on(SUBMIT, Fault::Reset)).unwrap();
     let unknown = alice.submit(&submit_body("resolve-2")).await.json()["error"]["audit_id"].clone();
     let path = format!("/admin/audit/{unknown}/resolve");
-    assert_eq!(admin.post(&path, r#"{"task_id":"7392616336519610409"}"#).await.status, 200);
+    assert_eq!(
+        admin.post(&path, r#"{"task_id":"7392616336519610409"}"#).await.status,
+        200
+    );
     let row = rows(&relay).pop().unwrap();
-    assert_eq!((row.task_id.as_deref(), row.lapses_at), (Some("7392616336519610409"), None));
+    assert_eq!(
+        (row.task_id.as_deref(), row.lapses_at),
+        (Some("7392616336519610409"), None)
+    );
     alice.query(&query_body("7392616336519610409")).await;
     has_taken(&relay, 0).await;
 }
@@ -249,7 +263,10 @@ async fn one_owner_cannot_hold_every_slot() {
     submitted(&alice, "greedy-1").await;
     submitted(&alice, "greedy-2").await;
     let third = alice.submitting("greedy-3");
-    eventually("Tollgate asks about her tasks", async || relay.upstream.seen().action(QUERY) >= 1).await;
+    eventually("Tollgate asks about her tasks", async || {
+        relay.upstream.seen().action(QUERY) >= 1
+    })
+    .await;
 
     submitted(&bob, "modest-1").await;
     assert!(!third.is_finished());
@@ -267,12 +284,20 @@ async fn slots_survive_a_kill_and_a_restart() {
     let relay = relay.kill().await.start().await;
     let alice = relay.client_of(issued);
     assert_eq!((slots(&relay).taken(), rows(&relay).len()), (1, 1));
-    relay.upstream.faults().push(Rule::on(QUERY, Fault::Answer(told("done")))).unwrap();
+    relay
+        .upstream
+        .faults()
+        .push(Rule::on(QUERY, Fault::Answer(told("done"))))
+        .unwrap();
     alice.query(&query_body(&task)).await;
     has_taken(&relay, 0).await;
 
     let relay = relay.stop().await.start().await;
-    assert_eq!((slots(&relay).taken(), rows(&relay).len()), (0, 0), "what was given back stays so");
+    assert_eq!(
+        (slots(&relay).taken(), rows(&relay).len()),
+        (0, 0),
+        "what was given back stays so"
+    );
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tollgate::model::clock::SystemClock;
 use tollgate::model::outcome::Outcome;
 use tollgate::model::record::Event;
 use tollgate::model::secret::Secret;
-use tollgate::sandbox::{Fault, Imitation, Rule};
+use tollgate::sandbox::{Answer, Fault, Imitation, Rule};
 use tollgate::store::audit::{self, Order};
 use tollgate::store::{Missing, OpenOptions, Store};
 use tollgate::upstream::transport::Network;
@@ -64,7 +64,10 @@ impl Place {
 
     /// Submits never get an answer.
     fn hang(&self) {
-        self.upstream.faults().push(Rule::on(SUBMIT, Fault::Hang).always()).unwrap();
+        self.upstream
+            .faults()
+            .push(Rule::on(SUBMIT, Fault::Hang).always())
+            .unwrap();
     }
 
     /// Waits until the upstream has this submit in hand.
@@ -91,12 +94,16 @@ fn outcomes_after_a_clean_end(database: &Path) -> Vec<Outcome> {
     };
     let store = Store::open(database, &options).unwrap().store;
     assert!(!REPAIRED.load(Ordering::Relaxed), "the file was not closed");
-    let book = store.read(|rows| audit::page(rows, 0, Order::Rising, usize::MAX)).unwrap();
+    let book = store
+        .read(|rows| audit::page(rows, 0, Order::Rising, usize::MAX))
+        .unwrap();
     let outcome = |entry| match entry {
         Event::Settlement(settlement) => Some(settlement.outcome),
         _ => None,
     };
-    book.into_iter().filter_map(|logged| outcome(logged.entry.event)).collect()
+    book.into_iter()
+        .filter_map(|logged| outcome(logged.entry.event))
+        .collect()
 }
 
 /// A client whose key was made by the command line, beside the running server.
@@ -122,7 +129,11 @@ async fn the_end_comes_in_order() {
     server.shutdown.begun().cancelled().await;
 
     eventually("it is not ready", async || bob.get("/ready").await.status == 503).await;
-    assert_eq!(bob.get("/health").await.status, 200, "it lives, so that nobody kills it");
+    assert_eq!(
+        bob.get("/health").await.status,
+        200,
+        "it lives, so that nobody kills it"
+    );
     bob.submit(&submit_body("order-2")).await.assert_error(503, "DRAINING");
     let refused = async || bob.send(http::Method::GET, "/health", "").await.is_err();
     eventually("the listener is closed", refused).await;
@@ -165,7 +176,10 @@ async fn a_second_request_to_end_hurries_the_first() {
     server.shutdown.ask();
 
     // The drain alone would take its 40 seconds.
-    tokio::time::timeout(Duration::from_secs(8), server.ended()).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(8), server.ended())
+        .await
+        .unwrap()
+        .unwrap();
     flight.abort();
 }
 
@@ -245,7 +259,11 @@ async fn served_by_any(servers: &[Client], marker: &str) {
         for server in servers {
             match server.send(http::Method::POST, "/v1/submit", &body).await {
                 Ok(reply) if reply.status == 200 => return true,
-                Ok(reply) => assert!(["STARTING", "DRAINING"].contains(&reply.code().as_str()), "{}", reply.text()),
+                Ok(reply) => assert!(
+                    ["STARTING", "DRAINING"].contains(&reply.code().as_str()),
+                    "{}",
+                    reply.text()
+                ),
                 Err(error) => assert!(error.is_connect(), "{error:?}"),
             }
         }
@@ -271,7 +289,9 @@ async fn another_process_on_the_store_is_told_so() {
 
 impl Place {
     fn on_disk(&self) -> MapVars {
-        self.vars.clone().with("DATABASE_URL", self.database().to_str().unwrap())
+        self.vars
+            .clone()
+            .with("DATABASE_URL", self.database().to_str().unwrap())
     }
 }
 
@@ -303,7 +323,11 @@ async fn the_program_hurries_on_a_second_signal() {
     process.signal("TERM");
     process.signal("INT");
 
-    assert_eq!(process.ended().await.code(), Some(0), "long before the 40 seconds of a drain");
+    assert_eq!(
+        process.ended().await.code(),
+        Some(0),
+        "long before the 40 seconds of a drain"
+    );
     flight.abort();
 }
 
@@ -344,30 +368,48 @@ async fn the_health_command_tells_by_its_exit_code() {
 #[tokio::test]
 async fn a_store_that_fails_ends_the_program_in_order_and_not_well() {
     let place = Place::new().await;
-    // No file may grow beyond 2 MiB: the store's next growth fails.
-    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\"", "sh"];
+    // No file may grow beyond 3 MiB: the store's growth fails in the middle of a commit.
+    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 6144; exec \"$@\"", "sh"];
     let mut process = Process::serve_within(&place.vars, place.folder.path(), &limited).await;
     let alice = client_of(&process);
 
-    let mut refused = None;
-    for number in 0..400 {
-        let call = alice.idempotent(&format!("fill-{number}"));
-        match call.send(http::Method::POST, PROCESS, &submit_body(&format!("fill-{number}"))).await {
-            Ok(reply) if reply.status == 200 => {}
-            Ok(reply) => {
-                refused = Some(reply);
-                break;
-            }
-            Err(_) => break,
-        }
+    let body = serde_json::json!({"code": 10_000, "data": {"pad": "x".repeat(200_000)}}).to_string();
+    let large = Answer {
+        body: Some(body),
+        ..Answer::default()
+    };
+    place
+        .upstream
+        .faults()
+        .push(Rule::any(Fault::Answer(large)).always())
+        .unwrap();
+
+    let call = async |number: usize| {
+        let marker = format!("fill-{number}");
+        let call = alice
+            .idempotent(&marker)
+            .send(http::Method::POST, PROCESS, &submit_body(&marker))
+            .await;
+        call.map(|reply| reply.status.as_u16())
+    };
+    let mut answers = Vec::new();
+    while answers.iter().all(|answer| matches!(answer, Ok(200))) && answers.len() < 160 {
+        let round = answers.len()..answers.len() + 16;
+        answers.extend(join_all(round.map(call)).await);
     }
 
     assert_eq!(process.ended().await.code(), Some(1));
-    if let Some(reply) = refused {
-        assert_eq!(reply.status, 503, "{}", reply.text());
-    }
+    let told = answers.iter().flatten().filter(|status| **status != 200);
+    assert!(
+        told.clone().all(|status| *status == 503),
+        "{:?}",
+        told.collect::<Vec<_>>()
+    );
     let mut again = place.process().await;
-    assert!(again.run(&["audit", "verify"]).status.success(), "what was committed is whole");
+    assert!(
+        again.run(&["audit", "verify"]).status.success(),
+        "what was committed is whole"
+    );
     again.signal("TERM");
     assert_eq!(again.ended().await.code(), Some(0));
 }

@@ -38,7 +38,9 @@ impl Process {
         std::thread::spawn(move || {
             // The whole output is read, or the server would block on a full pipe.
             for line in output.lines().map_while(Result::ok) {
-                let address = line.split_once(r#""address":""#).and_then(|(_, rest)| rest.split_once('"'));
+                let address = line
+                    .split_once(r#""address":""#)
+                    .and_then(|(_, rest)| rest.split_once('"'));
                 if let Some((address, _)) = address {
                     drop(tell.send(address.to_owned()));
                 }
@@ -63,13 +65,19 @@ impl Process {
 
     /// Runs another command in the same environment, to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        command(&self.vars, &self.folder, &[&[TOLLGATE], arguments].concat()).output().unwrap()
+        command(&self.vars, &self.folder, &[&[TOLLGATE], arguments].concat())
+            .output()
+            .unwrap()
     }
 
     /// Runs a command that must succeed, and reads the JSON that it prints.
     pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
         let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
@@ -102,7 +110,11 @@ impl Drop for Process {
 /// A command with these variables and no others.
 fn command(vars: &MapVars, folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(words[0]);
-    command.args(&words[1..]).current_dir(folder).env_clear().stdin(Stdio::null());
+    command
+        .args(&words[1..])
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     for name in vars.names() {
         command.env(&name, vars.get(&name).unwrap());

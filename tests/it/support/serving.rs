@@ -65,7 +65,14 @@ impl Serving {
     /// A client with a new key, once the server serves.
     pub(crate) async fn client(&mut self, name: &str) -> Client {
         self.until_ready().await;
-        let issued = self.services.as_ref().unwrap().issuer.create(spec(name, [Scope::Relay]), &somebody()).await.unwrap();
+        let issued = self
+            .services
+            .as_ref()
+            .unwrap()
+            .issuer
+            .create(spec(name, [Scope::Relay]), &somebody())
+            .await
+            .unwrap();
         Client::new(self.url.clone(), Some(issued))
     }
 

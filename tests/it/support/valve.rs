@@ -80,7 +80,10 @@ impl Valve {
 
     /// Waits until so many submits were sent.
     pub(crate) async fn has_sent(&self, number: usize) {
-        super::eventually("the submits are sent", async || self.sent.lock().unwrap().len() >= number).await;
+        super::eventually("the submits are sent", async || {
+            self.sent.lock().unwrap().len() >= number
+        })
+        .await;
     }
 
     async fn exchange(&self, request: Outbound) -> Result<Received, UpstreamError> {
@@ -88,11 +91,17 @@ impl Valve {
             return self.network.send(request).await;
         }
         if *self.state.lock().unwrap() == State::Unreachable {
-            return Err(UpstreamError { phase: Phase::Connect, fault: Fault::Broken });
+            return Err(UpstreamError {
+                phase: Phase::Connect,
+                fault: Fault::Broken,
+            });
         }
         let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let marker = body["marker"].as_str().unwrap_or_default().to_owned();
-        self.sent.lock().unwrap().push(Sent { marker, at: Instant::now() });
+        self.sent.lock().unwrap().push(Sent {
+            marker,
+            at: Instant::now(),
+        });
         let received = self.network.send(request).await;
         self.through.acquire().await.unwrap().forget();
         received
