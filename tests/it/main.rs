@@ -4,6 +4,8 @@
 mod support;
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod census;
@@ -13,6 +15,8 @@ mod crash;
 mod disk;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+mod fixture;
 #[cfg(test)]
 mod floors;
 #[cfg(test)]
@@ -33,5 +37,9 @@ mod passthrough;
 mod path;
 #[cfg(test)]
 mod retry;
+#[cfg(test)]
+mod running;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod tasks;

@@ -7,6 +7,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 use tollgate::auth::Issued;
 use tollgate::crypto::digest::sha256;
 use tollgate::crypto::sigv4::sign::{Signer, Unsigned};
@@ -33,7 +34,6 @@ impl Client {
     pub(crate) fn new(url: String, key: Option<Issued>) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        // No pool: a test that moves the clock must not meet a connection that timed out meanwhile.
         // No pool: a test that moves the clock must not meet a connection that ran out of patience meanwhile.
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -82,6 +82,12 @@ impl Client {
 
     pub(crate) async fn submit(&self, body: &str) -> Reply {
         self.post("/v1/submit", body).await
+    }
+
+    /// Submits beside the test. Aborting the handle hangs up.
+    pub(crate) fn submitting(&self, marker: &str) -> JoinHandle<Reply> {
+        let (client, body) = (self.clone(), super::submit_body(marker));
+        TaskTracker::new().spawn(async move { client.submit(&body).await })
     }
 
     pub(crate) async fn query(&self, body: &str) -> Reply {
@@ -247,6 +253,14 @@ impl Reply {
             (body["request_id"].as_str(), body["error"]["request_id"].as_str()),
             (Some(request), Some(request))
         );
+    }
+
+    /// Asserts that it is this answer to a limit, with a `Retry-After` from 1 s to 60 s.
+    #[track_caller]
+    pub(crate) fn is_limited(&self, code: &str) {
+        self.assert_error(429, code);
+        let after: u64 = self.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&after), "Retry-After: {after}");
     }
 
     /// Its body, for messages.

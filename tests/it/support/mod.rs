@@ -5,9 +5,12 @@ mod book;
 mod brake;
 mod client;
 mod clock;
+mod process;
 mod relay;
 mod script;
+mod serving;
 mod time;
+mod valve;
 mod wire;
 
 pub(crate) use backend::{Crash, Disk};
@@ -15,9 +18,12 @@ pub(crate) use book::Book;
 pub(crate) use brake::{Brake, Stop};
 pub(crate) use client::{Client, REGION, Reply};
 pub(crate) use clock::ManualClock;
-pub(crate) use relay::{Builder, Relay};
+pub(crate) use process::Process;
+pub(crate) use relay::{Builder, MASTER, Relay, surroundings};
 pub(crate) use script::{Heard, Say, Script, accepted, replying};
+pub(crate) use serving::Serving;
 pub(crate) use time::{at_once, pass};
+pub(crate) use valve::Valve;
 pub(crate) use wire::{Wire, head};
 
 /// A body for a submit, which the imitation counts under `marker`.

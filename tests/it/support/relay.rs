@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tollgate::admission::gate::Snapshot;
 use tollgate::api::Services;
 use tollgate::app::{App, Outside, StoreSource};
-use tollgate::auth::{Actor, Authority, Issued, KeySpec};
+use tollgate::auth::{Actor, Authority, Issued, KeyChange, KeySpec};
 use tollgate::config::{Config, MapVars};
 use tollgate::crypto::entropy::OsEntropy;
 use tollgate::crypto::keyring::MasterKey;
 use tollgate::crypto::seal::StoreId;
+use tollgate::model::clock::{Clock, SystemClock, Timestamp};
 use tollgate::model::key::{Limits, Schemes, Scope, Scopes};
+use tollgate::model::operation::Class;
 use tollgate::model::record::{Entry, Event, Intent, Settlement};
 use tollgate::model::secret::Secret;
 use tollgate::sandbox::{Imitation, Settings};
@@ -26,7 +29,7 @@ use tollgate::upstream::transport::{Network, Transport};
 use super::{Book, Client, Disk, ManualClock};
 
 /// The key that every test store is sealed under.
-const MASTER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub(crate) const MASTER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 /// The operator's own token.
 const ADMIN_TOKEN: &str = "operator-canary-token-0123456789abcdef";
 const UPSTREAM_KEY: &str = "AKTEST";
@@ -66,11 +69,7 @@ impl Relay {
 
     pub(crate) fn build() -> Builder {
         Builder {
-            vars: MapVars::default()
-                .with("API_KEY_ENCRYPTION_KEY", MASTER)
-                .with("ADMIN_TOKEN", ADMIN_TOKEN)
-                .with("VOLC_SCHEME", "http")
-                .with("STORE_RESERVE_BYTES", "0"),
+            vars: vars(),
             clock: Arc::default(),
             disk: Disk::default(),
             upstream: None,
@@ -93,25 +92,31 @@ impl Relay {
     }
 
     pub(crate) async fn client_with(&self, name: &str, scopes: impl IntoIterator<Item = Scope>) -> Client {
+        self.client_of(self.issue(spec(name, scopes)).await)
+    }
+
+    /// A client whose key has limits of its own.
+    pub(crate) async fn client_limited(&self, name: &str, limits: Limits) -> Client {
         let spec = KeySpec {
-            description: name.to_owned(),
-            expires_at: None,
-            scopes: Scopes::of(scopes),
-            schemes: Schemes::all(),
-            models: None,
-            limits: Limits::default(),
+            limits,
+            ..spec(name, [Scope::Relay])
         };
         self.client_of(self.issue(spec).await)
     }
 
+    /// Changes the limits of a client's key.
+    pub(crate) async fn limit(&self, client: &Client, limits: Limits) {
+        let change = KeyChange {
+            limits: Some(limits),
+            ..KeyChange::default()
+        };
+        let id = client.issued().key.id;
+        self.services().issuer.update(id, change, &somebody()).await.unwrap();
+    }
+
     /// A new key, made by somebody with full authority.
     pub(crate) async fn issue(&self, spec: KeySpec) -> Issued {
-        let by = Actor {
-            name: "test".to_owned(),
-            request: None,
-            authority: Authority::Full,
-        };
-        self.services().issuer.create(spec, &by).await.unwrap()
+        self.services().issuer.create(spec, &somebody()).await.unwrap()
     }
 
     pub(crate) fn client_of(&self, issued: Issued) -> Client {
@@ -127,6 +132,23 @@ impl Relay {
     /// A client without any key.
     pub(crate) fn stranger(&self) -> Client {
         Client::new(self.url.clone(), None)
+    }
+
+    /// The wall clock, as the relay reads it.
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.clock.wall()
+    }
+
+    /// How the gate of the first account stands for a class of operations.
+    pub(crate) fn gate(&self, class: Class) -> Snapshot {
+        let views = self.services().admission.view();
+        views.into_iter().find(|view| view.class == class).unwrap().snapshot
+    }
+
+    /// Waits until so many submits wait for the first account.
+    pub(crate) async fn has_waiting(&self, number: usize) {
+        let waiting = async || self.gate(Class::Submit).waiting_interactive == number;
+        super::eventually("so many submits wait", waiting).await;
     }
 
     pub(crate) fn services(&self) -> &Arc<Services> {
@@ -255,6 +277,11 @@ impl Builder {
         self
     }
 
+    /// What the next process finds.
+    pub(crate) fn image(&self) -> Vec<u8> {
+        self.disk.image()
+    }
+
     pub(crate) fn disk(mut self, disk: Disk) -> Self {
         self.disk = disk;
         self
@@ -267,7 +294,7 @@ impl Builder {
     pub(crate) async fn try_start(mut self) -> Result<Relay, tollgate::app::StartError> {
         let upstream = match self.upstream.take() {
             Some(running) => running,
-            None => Arc::new(self.imitate().await),
+            None => Arc::new(imitate(&self.accounts, self.task_duration, self.clock.clone()).await),
         };
         let address = self.elsewhere.unwrap_or_else(|| upstream.addr());
         let (access, secret): (Vec<_>, Vec<_>) = self.accounts.iter().copied().unzip();
@@ -302,16 +329,57 @@ impl Builder {
             settings: self,
         })
     }
+}
 
-    async fn imitate(&self) -> Imitation {
-        let account = |&(access, secret): &(&str, &str)| (access.to_owned(), Secret::new(secret.to_owned()));
-        let accounts = self.accounts.iter().map(account).collect();
-        let settings = Settings {
-            task_duration: self.task_duration,
-            ..Settings::new(accounts)
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Imitation::start(listener, settings, self.clock.clone()).unwrap()
+/// The environment of a test: where nothing else is said, everything is at its default.
+fn vars() -> MapVars {
+    MapVars::default()
+        .with("API_KEY_ENCRYPTION_KEY", MASTER)
+        .with("ADMIN_TOKEN", ADMIN_TOKEN)
+        .with("VOLC_SCHEME", "http")
+        .with("STORE_RESERVE_BYTES", "0")
+}
+
+/// The environment of a server in front of an imitation of its own.
+pub(crate) async fn surroundings() -> (MapVars, Imitation) {
+    let accounts = [(UPSTREAM_KEY, UPSTREAM_SECRET)];
+    let upstream = imitate(&accounts, Duration::from_secs(3), Arc::new(SystemClock)).await;
+    let vars = vars()
+        .with("VOLC_ACCESSKEY", UPSTREAM_KEY)
+        .with("VOLC_SECRETKEY", UPSTREAM_SECRET)
+        .with("VOLC_HOST", &upstream.addr().to_string());
+    (vars, upstream)
+}
+
+/// An imitation that knows these accounts, each an access key and its secret.
+async fn imitate(accounts: &[(&str, &str)], task_duration: Duration, clock: Arc<dyn Clock>) -> Imitation {
+    let account = |&(access, secret): &(&str, &str)| (access.to_owned(), Secret::new(secret.to_owned()));
+    let settings = Settings {
+        task_duration,
+        ..Settings::new(accounts.iter().map(account).collect())
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Imitation::start(listener, settings, clock).unwrap()
+}
+
+/// A key that works until it is revoked.
+pub(crate) fn spec(name: &str, scopes: impl IntoIterator<Item = Scope>) -> KeySpec {
+    KeySpec {
+        description: name.to_owned(),
+        expires_at: None,
+        scopes: Scopes::of(scopes),
+        schemes: Schemes::all(),
+        models: None,
+        limits: Limits::default(),
+    }
+}
+
+/// Somebody with full authority.
+pub(crate) fn somebody() -> Actor {
+    Actor {
+        name: "test".to_owned(),
+        request: None,
+        authority: Authority::Full,
     }
 }
 
