@@ -6,6 +6,7 @@
 use http::HeaderMap;
 use http::StatusCode;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::model::operation::{Class, Operation};
@@ -37,7 +38,9 @@ pub fn read(operation: Operation, status: StatusCode, headers: &HeaderMap, body:
     let envelope = is_object
         .then(|| serde_json::from_slice::<Envelope<'_>>(body).ok())
         .flatten();
-    let form = if envelope.is_some() { Form::Object } else { Form::Other };
+    // An object that names a field twice is still an object: it passes, and tells us nothing.
+    let passes = envelope.is_some() || is_object && serde_json::from_slice::<IgnoredAny>(body).is_ok();
+    let form = if passes { Form::Object } else { Form::Other };
     let Envelope { code, data } = envelope.unwrap_or_default();
     let code = code.and_then(|raw| serde_json::from_str::<i64>(raw.get()).ok());
     let data = data
