@@ -83,10 +83,10 @@ async fn killed_while_it_waits_for_a_place_it_left_nothing_and_is_sent_afresh() 
     let brake = Arc::new(Brake::new(Stop::BeforeSending));
     let relay = Relay::build().transport(brake.clone()).start().await;
     let bob = relay.client("bob").await;
-    let _first = bob.submitting(&submit_body("place-bob"));
+    let _first = bob.try_submitting(&submit_body("place-bob"));
     brake.until_stopped(1).await;
     let alice = relay.client("alice").await.idempotent("order-1");
-    let _waiting = alice.submitting(&submit_body("place-alice"));
+    let _waiting = alice.try_submitting(&submit_body("place-alice"));
     let admin = relay.admin().await;
     eventually("alice waits", async || {
         admin
@@ -111,9 +111,9 @@ async fn killed_while_it_waits_for_a_place_it_left_nothing_and_is_sent_afresh() 
 async fn of_those_that_wait_behind_a_first_that_was_not_sent_exactly_one_is_sent() {
     let (relay, brake, alice) = braked(Stop::BeforeSending).await;
     let body = submit_body("behind");
-    let first = alice.submitting(&body);
+    let first = alice.try_submitting(&body);
     brake.until_stopped(1).await;
-    let waiting: Vec<_> = (0..5).map(|_| alice.submitting(&body)).collect();
+    let waiting: Vec<_> = (0..5).map(|_| alice.try_submitting(&body)).collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
 
     brake.stop_at(Stop::Nowhere);
@@ -136,7 +136,7 @@ async fn power_lost_before_the_intent_is_synced_leaves_nothing_and_it_is_sent_af
     let (relay, brake, alice) = braked(Stop::Nowhere).await;
     let body = submit_body("unsynced");
     let gate = relay.disk.hold_syncs();
-    let _in_flight = alice.submitting(&body);
+    let _in_flight = alice.try_submitting(&body);
     eventually("the intent waits for its sync", async || gate.holds_one()).await;
 
     let (relay, alice) = restart(relay.lose_power().await, &alice).await;
@@ -152,7 +152,7 @@ async fn killed_before_the_intent_is_acknowledged_it_is_unknown_if_the_page_cach
     let (relay, _script, alice) = braked(Stop::Nowhere).await;
     let body = submit_body("unacknowledged");
     let gate = relay.disk.hold_syncs();
-    let _in_flight = alice.submitting(&body);
+    let _in_flight = alice.try_submitting(&body);
     eventually("the intent waits for its sync", async || gate.holds_one()).await;
 
     let (relay, alice) = restart(relay.kill().await, &alice).await;
@@ -208,7 +208,7 @@ async fn a_repeat_while_the_first_intent_is_still_with_the_writer_waits_and_is_s
     let gate = relay.disk.hold_syncs();
     assert_eq!(alice.submit(&body).await.status, 503);
 
-    let repeat = alice.submitting(&body);
+    let repeat = alice.try_submitting(&body);
     tokio::time::sleep(Duration::from_millis(50)).await;
     gate.open();
 
@@ -221,7 +221,7 @@ async fn a_caller_gone_while_its_intent_is_with_the_writer_leaves_its_key_to_be_
     let (relay, _script, alice) = braked(Stop::Nowhere).await;
     let body = submit_body("gone-early");
     let gate = relay.disk.hold_syncs();
-    let in_flight = alice.submitting(&body);
+    let in_flight = alice.try_submitting(&body);
     eventually("the intent waits for its sync", async || gate.holds_one()).await;
 
     in_flight.abort();
@@ -241,7 +241,7 @@ async fn a_caller_gone_while_its_intent_is_with_the_writer_leaves_its_key_to_be_
 async fn killed_before_the_first_byte_it_is_unknown_and_resolving_it_as_not_sent_frees_the_key() {
     let (relay, brake, alice) = braked(Stop::BeforeSending).await;
     let body = submit_body("before-byte");
-    let _in_flight = alice.submitting(&body);
+    let _in_flight = alice.try_submitting(&body);
     brake.until_stopped(1).await;
 
     let left = relay.lose_power().await;
@@ -258,7 +258,7 @@ async fn killed_before_the_first_byte_it_is_unknown_and_resolving_it_as_not_sent
 async fn a_caller_that_hangs_up_before_the_first_byte_leaves_its_key_to_be_sent_afresh() {
     let (relay, brake, alice) = braked(Stop::BeforeSending).await;
     let body = submit_body("hung-up");
-    let in_flight = alice.submitting(&body);
+    let in_flight = alice.try_submitting(&body);
     brake.until_stopped(1).await;
 
     brake.stop_at(Stop::Nowhere);
@@ -320,7 +320,7 @@ async fn a_panic_before_the_first_byte_leaves_the_key_and_the_slot_to_be_used_af
 async fn killed_with_bytes_out_it_is_unknown_and_never_sent_again() {
     let (relay, alice) = spoiled(Fault::Hang).await;
     let body = submit_body("bytes-out");
-    let _in_flight = alice.submitting(&body);
+    let _in_flight = alice.try_submitting(&body);
     eventually("it is with the upstream", async || relay.seen("bytes-out") == 1).await;
 
     let (relay, alice) = restart(relay.lose_power().await, &alice).await;
@@ -383,7 +383,7 @@ async fn a_caller_that_hangs_up_with_bytes_out_gets_the_reply_as_a_replay() {
     relay.upstream.faults().push(slow).unwrap();
     let alice = relay.client("alice").await.idempotent("order-1");
     let body = submit_body("hung-up-late");
-    let in_flight = alice.submitting(&body);
+    let in_flight = alice.try_submitting(&body);
     eventually("it is with the upstream", async || relay.seen("hung-up-late") == 1).await;
 
     in_flight.abort();
@@ -398,7 +398,7 @@ async fn a_caller_that_hangs_up_with_bytes_out_gets_the_reply_as_a_replay() {
 async fn killed_with_the_reply_in_it_is_unknown_and_naming_its_task_makes_it_a_replay() {
     let (relay, brake, alice) = braked(Stop::AfterReply).await;
     let body = submit_body("reply-in");
-    let _in_flight = alice.submitting(&body);
+    let _in_flight = alice.try_submitting(&body);
     brake.until_stopped(1).await;
 
     let left = relay.lose_power().await;
@@ -424,7 +424,7 @@ async fn a_reply_whose_settlement_is_not_committed_is_still_given_and_marked() {
         let slow = Rule::any(Fault::None).after(Duration::from_millis(100));
         relay.upstream.faults().push(slow).unwrap();
         let body = submit_body(marker);
-        let in_flight = alice.submitting(&body);
+        let in_flight = alice.try_submitting(&body);
         eventually("it is with the upstream", async || relay.seen(marker) == 1).await;
         relay.disk.fail_sync(1, io::ErrorKind::Other);
 
@@ -519,7 +519,7 @@ async fn killed_at_any_sync_of_the_recovery_the_next_start_ends_where_one_alone_
     let mut clients = Vec::new();
     for name in ["alice", "bob", "carol"] {
         let client = relay.client(name).await.idempotent("order-1");
-        drop(client.submitting(&submit_body(name)));
+        drop(client.try_submitting(&submit_body(name)));
         eventually("it is with the upstream", async || relay.seen(name) == 1).await;
         clients.push((name, client));
     }

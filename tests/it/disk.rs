@@ -235,7 +235,7 @@ async fn callers_that_hang_up_at_any_moment_leave_no_intent_open() {
     let relay = settings.with("PER_KEY_MAX_CONCURRENT", "64").start().await;
     let alice = relay.client("alice").await;
     for caller in 0..CALLERS {
-        let in_flight = alice.submitting(&submit_body(&format!("caller-{caller}")));
+        let in_flight = alice.try_submitting(&submit_body(&format!("caller-{caller}")));
         tokio::time::sleep(Duration::from_micros(caller * 97 % 4000)).await;
         in_flight.abort();
     }

@@ -74,10 +74,10 @@ impl Client {
         }
     }
 
-    /// Submits in a task of its own; aborting the task hangs up.
-    pub(crate) fn submitting(&self, body: &str) -> JoinHandle<reqwest::Result<Reply>> {
+    /// Submits beside the test, to a server that may not live to answer. Aborting the handle hangs up.
+    pub(crate) fn try_submitting(&self, body: &str) -> JoinHandle<reqwest::Result<Reply>> {
         let (client, body) = (self.clone(), body.to_owned());
-        tokio::spawn(async move { client.send(Method::POST, "/v1/submit", &body).await })
+        TaskTracker::new().spawn(async move { client.send(Method::POST, "/v1/submit", &body).await })
     }
 
     pub(crate) async fn submit(&self, body: &str) -> Reply {
