@@ -96,7 +96,7 @@ impl Heard {
 /// A whole reply with a status line, headers and its length.
 pub(crate) fn replying(status: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
-    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let lines: String = headers.iter().flat_map(|line| [line, "\r\n"]).collect();
     let mut bytes = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{lines}\r\n", body.len()).into_bytes();
     bytes.extend_from_slice(body);
     bytes
@@ -144,16 +144,16 @@ async fn listen(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Heard> {
 fn whole(unread: &mut Vec<u8>) -> Option<Heard> {
     let end = find(unread, b"\r\n\r\n")? + 4;
     let head = String::from_utf8(unread[..end].to_vec()).unwrap();
-    let mut heard = Heard { head, body: Vec::new() };
-    let length: usize = heard
+    let mut request = Heard { head, body: Vec::new() };
+    let length: usize = request
         .header("content-length")
         .first()
         .map_or(0, |text| text.parse().unwrap());
     if unread.len() < end + length {
         return None;
     }
-    heard.body = unread.drain(..end + length).skip(end).collect();
-    Some(heard)
+    request.body = unread.drain(..end + length).skip(end).collect();
+    Some(request)
 }
 
 impl State {

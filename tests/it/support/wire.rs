@@ -84,7 +84,7 @@ impl Wire {
 /// A request's head with these header lines.
 pub(crate) fn head(relay: &Relay, method: &str, path: &str, headers: &[&str]) -> String {
     let host = relay.url.trim_start_matches("http://");
-    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let lines: String = headers.iter().flat_map(|line| [line, "\r\n"]).collect();
     format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n")
 }
 
