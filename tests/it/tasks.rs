@@ -1,1 +1,435 @@
-//! x
+//! Tasks: who may ask about one, which account is asked, and what is written down of it.
+
+use std::time::Duration;
+
+use tollgate::auth::{Actor, Authority, Rotation};
+use tollgate::model::record::{Event, TaskChange};
+use tollgate::model::task::TaskState;
+use tollgate::sandbox::{Fault, Rule};
+
+use crate::support::{Builder, Client, Relay, Reply, Wire, eventually, pass, query_body, submit_body};
+
+const CANCEL: &str = "/?Action=CVCancelTask&Version=2024-06-06";
+const DAY: Duration = Duration::from_hours(24);
+const LONG: Duration = Duration::from_secs(10);
+
+/// A relay with two accounts, whose tasks are done at once.
+fn two_accounts() -> Builder {
+    Relay::build()
+        .task_duration(Duration::ZERO)
+        .accounts([("AKONE", "first-secret"), ("AKTWO", "second-secret")])
+}
+
+/// Submits once to each of the two accounts, in their order.
+async fn one_task_each(relay: &Relay, client: &Client) -> [String; 2] {
+    let other = relay.client("other").await;
+    relay
+        .upstream
+        .faults()
+        .push(Rule::any(Fault::None).after(LONG))
+        .unwrap();
+    let mut slow = Wire::posting(relay, &other, "/v1/submit", &[], &submit_body("slow")).await;
+    eventually("the first account is busy", async || relay.seen("slow") == 1).await;
+    let second = client.submit(&submit_body("second")).await.task_id();
+    pass(LONG).await;
+    assert_eq!(slow.reply().await.status, 200);
+    let first = client.submit(&submit_body("first")).await.task_id();
+    [first, second]
+}
+
+/// Who the upstream was last called by.
+fn last_account(relay: &Relay) -> String {
+    let seen = relay.upstream.seen();
+    seen.recent.last().unwrap().account.as_deref().unwrap().to_owned()
+}
+
+fn state(reply: &Reply) -> String {
+    reply.json()["data"]["status"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The changes of tasks that were written down.
+fn changes(relay: &Relay) -> Vec<TaskChange> {
+    let change = |(_, entry): (u64, tollgate::model::record::Entry)| match entry.event {
+        Event::Task(change) => Some(change),
+        _ => None,
+    };
+    relay.log_book().into_iter().filter_map(change).collect()
+}
+
+async fn recorded(relay: &Relay, states: &[TaskState]) {
+    let seen = || {
+        changes(relay)
+            .into_iter()
+            .map(|change| change.state)
+            .collect::<Vec<_>>()
+    };
+    eventually("the change is recorded", async || seen().len() >= states.len()).await;
+    assert_eq!(seen(), states);
+}
+
+async fn rotated(relay: &Relay, client: &Client) -> Client {
+    let by = Actor {
+        name: "test".to_owned(),
+        request: None,
+        authority: Authority::Full,
+    };
+    let rotation = Rotation {
+        description: None,
+        expires_at: None,
+        grace: Duration::ZERO,
+    };
+    let issued = relay
+        .services()
+        .issuer
+        .rotate(client.issued().key.id, rotation, &by)
+        .await
+        .unwrap();
+    relay.client_of(issued)
+}
+
+#[tokio::test]
+async fn a_query_goes_to_the_account_that_submitted_its_task() {
+    let relay = two_accounts().start().await;
+    let alice = relay.client("alice").await;
+    let [first, second] = one_task_each(&relay, &alice).await;
+
+    for (task, account) in [(&first, "AKONE"), (&second, "AKTWO"), (&first, "AKONE")] {
+        assert_eq!(state(&alice.query(&query_body(task)).await), "done");
+        assert_eq!(last_account(&relay), account);
+    }
+}
+
+#[tokio::test]
+async fn a_task_stays_with_its_account_over_a_restart() {
+    let relay = two_accounts().start().await;
+    let alice = relay.client("alice").await;
+    let [_, second] = one_task_each(&relay, &alice).await;
+    let issued = alice.issued().clone();
+
+    let relay = relay.stop().await.start().await;
+
+    let alice = relay.client_of(issued);
+    assert_eq!(state(&alice.query(&query_body(&second)).await), "done");
+    assert_eq!(last_account(&relay), "AKTWO");
+}
+
+#[tokio::test]
+async fn a_task_of_an_account_that_is_gone_is_asked_of_another() {
+    let relay = two_accounts().start().await;
+    let alice = relay.client("alice").await;
+    let [_, second] = one_task_each(&relay, &alice).await;
+    let issued = alice.issued().clone();
+
+    let relay = relay.stop().await.accounts([("AKONE", "first-secret")]).start().await;
+
+    let reply = relay.client_of(issued).query(&query_body(&second)).await;
+    assert_eq!((reply.status.as_u16(), state(&reply).as_str()), (200, "not_found"));
+    assert_eq!(last_account(&relay), "AKONE");
+}
+
+#[tokio::test]
+async fn nobody_but_its_owner_may_ask_about_a_task() {
+    for unknown in ["migrate", "allow", "refuse"] {
+        let relay = Relay::build().with("UNKNOWN_TASKS", unknown).start().await;
+        let (alice, bob) = (relay.client("alice").await, relay.client("bob").await);
+        let task = alice.submit(&submit_body("x")).await.task_id();
+
+        for path in ["/v1/get-result", "/?Action=CVGetResult&Version=2022-08-31", CANCEL] {
+            let reply = bob.post(path, &query_body(&task)).await;
+            reply.assert_error(404, "NOT_FOUND");
+            assert_eq!(reply.json()["error"]["param"], "task_id");
+        }
+        assert_eq!(relay.upstream.seen().total, 1);
+        assert_eq!(alice.query(&query_body(&task)).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_key_still_owns_its_tasks() {
+    let relay = Relay::start().await;
+    let alice = relay.client("alice").await;
+    let task = alice.submit(&submit_body("x")).await.task_id();
+
+    let successor = rotated(&relay, &alice).await;
+
+    assert_eq!(successor.query(&query_body(&task)).await.status, 200);
+    assert_eq!(
+        successor.get("/v1/tasks").await.json()["items"][0]["task_id"].as_str(),
+        Some(task.as_str())
+    );
+    alice.query(&query_body(&task)).await.assert_error(401, "KEY_REVOKED");
+}
+
+#[tokio::test]
+async fn unknown_tasks_are_asked_about_in_the_first_day_of_a_store() {
+    let relay = Relay::start().await;
+    let alice = relay.client("alice").await;
+
+    assert_eq!(
+        state(&alice.query(&query_body("7000000000000000001")).await),
+        "not_found"
+    );
+    relay.clock.forward(DAY);
+
+    alice
+        .query(&query_body("7000000000000000001"))
+        .await
+        .assert_error(404, "NOT_FOUND");
+    assert_eq!(relay.upstream.seen().total, 1);
+    assert_eq!(changes(&relay), []);
+}
+
+#[tokio::test]
+async fn unknown_tasks_are_asked_about_always_or_never_as_the_operator_says() {
+    let allowing = Relay::build().with("UNKNOWN_TASKS", "allow").start().await;
+    let refusing = Relay::build().with("UNKNOWN_TASKS", "refuse").start().await;
+    allowing.clock.forward(3 * DAY);
+    let (alice, bob) = (allowing.client("alice").await, refusing.client("bob").await);
+
+    let allowed = alice.query(&query_body("7000000000000000001")).await;
+    let refused = bob.query(&query_body("7000000000000000001")).await;
+
+    assert_eq!((allowed.status.as_u16(), state(&allowed).as_str()), (200, "not_found"));
+    refused.assert_error(404, "NOT_FOUND");
+    assert_eq!(refusing.upstream.seen().total, 0);
+}
+
+#[tokio::test]
+async fn an_unknown_task_is_never_cancelled() {
+    for unknown in ["migrate", "allow", "refuse"] {
+        let relay = Relay::build().with("UNKNOWN_TASKS", unknown).start().await;
+        let alice = relay.client("alice").await;
+
+        let reply = alice.post(CANCEL, &query_body("7000000000000000001")).await;
+
+        reply.assert_error(404, "NOT_FOUND");
+        assert_eq!(relay.upstream.seen().total, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_remembered_for_two_days() {
+    let relay = Relay::build().with("UNKNOWN_TASKS", "refuse").start().await;
+    let (alice, bob) = (relay.client("alice").await, relay.client("bob").await);
+    let task = alice.submit(&submit_body("x")).await.task_id();
+
+    relay.clock.forward(2 * DAY);
+    pass(2 * DAY).await;
+
+    assert_eq!(alice.query(&query_body(&task)).await.status, 200);
+    bob.query(&query_body(&task)).await.assert_error(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn every_change_of_a_task_is_written_down_once() {
+    let relay = Relay::build().task_duration(Duration::from_secs(30)).start().await;
+    let alice = relay.client("alice").await;
+    let task = alice.submit(&submit_body("x")).await.task_id();
+    let mut states = Vec::new();
+
+    for (word, seen) in [
+        ("in_queue", TaskState::InQueue),
+        ("generating", TaskState::Generating),
+        ("done", TaskState::Done),
+    ] {
+        for _ in 0..3 {
+            assert_eq!(state(&alice.query(&query_body(&task)).await), word);
+        }
+        states.push(seen);
+        recorded(&relay, &states).await;
+        assert_eq!(alice.get("/v1/tasks").await.json()["items"][0]["state"], word);
+        pass(Duration::from_secs(15)).await;
+    }
+    let changes = changes(&relay);
+    let intent = relay.intents()[0].0;
+    assert!(
+        changes
+            .iter()
+            .all(|change| change.task_id == task && change.intent == intent)
+    );
+}
+
+#[tokio::test]
+async fn a_task_that_failed_is_told_with_its_code() {
+    let relay = Relay::build().task_duration(Duration::ZERO).start().await;
+    let alice = relay.client("alice").await;
+    let body = r#"{"req_key":"jimeng_t2i_v40","prompt":"a cat, fail-50511"}"#;
+    let task = alice.submit(body).await.task_id();
+
+    let reply = alice.query(&query_body(&task)).await;
+
+    assert_eq!(
+        (reply.status.as_u16(), reply.json()["code"].as_u64()),
+        (400, Some(50_511))
+    );
+    assert_eq!(reply.header("x-should-retry"), None);
+    recorded(&relay, &[TaskState::Failed]).await;
+    assert_eq!(changes(&relay)[0].code, Some(50_511));
+}
+
+#[tokio::test]
+async fn the_older_pair_of_actions_works_the_same() {
+    let relay = Relay::build().task_duration(Duration::ZERO).start().await;
+    let (alice, bob) = (relay.client("alice").await, relay.client("bob").await);
+    let task = alice
+        .post("/?Action=CVSubmitTask&Version=2022-08-31", &submit_body("x"))
+        .await
+        .task_id();
+
+    let path = "/?Action=CVGetResult&Version=2022-08-31";
+
+    assert_eq!(state(&alice.post_signed(path, &query_body(&task)).await), "done");
+    bob.post(path, &query_body(&task)).await.assert_error(404, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_waiting_task_can_be_cancelled_by_its_owner() {
+    let relay = Relay::start().await;
+    let alice = relay.client("alice").await;
+    let task = alice.submit(&submit_body("x")).await.task_id();
+
+    let reply = alice.post_signed(CANCEL, &query_body(&task)).await;
+
+    assert_eq!((reply.status.as_u16(), state(&reply).as_str()), (200, "cancelled"));
+    recorded(&relay, &[TaskState::Cancelled]).await;
+    assert_eq!(alice.get("/v1/tasks").await.json()["items"][0]["state"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_cancel_that_came_too_late_changes_nothing() {
+    let relay = Relay::build().task_duration(Duration::ZERO).start().await;
+    let alice = relay.client("alice").await;
+    let task = alice.submit(&submit_body("x")).await.task_id();
+
+    let reply = alice.post(CANCEL, &query_body(&task)).await;
+
+    assert_eq!(
+        (reply.status.as_u16(), reply.json()["code"].as_u64()),
+        (400, Some(50_215))
+    );
+    assert_eq!(state(&alice.query(&query_body(&task)).await), "done");
+    recorded(&relay, &[TaskState::Done]).await;
+}
+
+#[tokio::test]
+async fn submits_are_listed_newest_first_in_pages() {
+    let relay = Relay::start().await;
+    let (alice, bob) = (relay.client("alice").await, relay.client("bob").await);
+    let mut tasks = Vec::new();
+    for number in 0..5 {
+        tasks.push(alice.submit(&submit_body(&format!("alice-{number}"))).await.task_id());
+        bob.submit(&submit_body(&format!("bob-{number}"))).await;
+    }
+    tasks.reverse();
+
+    let mut listed = Vec::new();
+    let mut path = "/v1/tasks?limit=2".to_owned();
+    let mut sizes = Vec::new();
+    loop {
+        let page = alice.get(&path).await.json();
+        let items = page["items"].as_array().unwrap();
+        sizes.push(items.len());
+        listed.extend(items.iter().map(|item| item["task_id"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/v1/tasks?limit=2&cursor={cursor}");
+    }
+
+    assert_eq!((listed, sizes), (tasks, vec![2, 2, 1]));
+}
+
+#[tokio::test]
+async fn a_listed_submit_tells_what_came_of_it() {
+    let relay = Relay::start().await;
+    let alice = relay.client("alice").await;
+    let reply = alice.submit(&submit_body("x")).await;
+    relay.upstream.faults().push(Rule::any(Fault::Reset)).unwrap();
+    alice.submit(&submit_body("y")).await;
+
+    let page = alice.get("/v1/tasks").await.json();
+
+    let (lost, kept) = (&page["items"][0], &page["items"][1]);
+    assert_eq!((&lost["outcome"], lost.get("task_id")), (&"unknown".into(), None));
+    assert_eq!(kept["outcome"], "succeeded");
+    assert_eq!(kept["task_id"], reply.task_id());
+    assert_eq!(kept["request_id"].as_str(), reply.header("x-request-id"));
+    assert_eq!(kept["req_key"], "jimeng_t2i_v40");
+    assert_eq!(kept["audit_id"], relay.intents()[0].0);
+}
+
+#[tokio::test]
+async fn a_cursor_leads_through_no_list_but_its_own() {
+    let relay = Relay::start().await;
+    let (alice, bob, admin) = (
+        relay.client("alice").await,
+        relay.client("bob").await,
+        relay.admin().await,
+    );
+    for marker in ["a", "b"] {
+        alice.submit(&submit_body(marker)).await;
+        bob.submit(&submit_body(marker)).await;
+    }
+    let cursor = alice.get("/v1/tasks?limit=1").await.json()["next_cursor"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    assert_eq!(alice.get(&format!("/v1/tasks?cursor={cursor}")).await.status, 200);
+    bob.get(&format!("/v1/tasks?cursor={cursor}"))
+        .await
+        .assert_error(400, "VALIDATION_FAILED");
+    for path in ["/admin/tasks", "/admin/audit"] {
+        admin
+            .get(&format!("{path}?cursor={cursor}"))
+            .await
+            .assert_error(400, "VALIDATION_FAILED");
+    }
+    let mut forged = cursor.into_bytes();
+    forged[3] ^= 1;
+    let forged = String::from_utf8(forged).unwrap();
+    for wrong in [
+        "cursor=",
+        "cursor=nonsense",
+        &format!("cursor={forged}"),
+        "limit=0",
+        "limit=1001",
+        "limit=-1",
+        "limit=x",
+    ] {
+        alice
+            .get(&format!("/v1/tasks?{wrong}"))
+            .await
+            .assert_error(400, "VALIDATION_FAILED");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_sees_everybodys_submits_or_those_of_one() {
+    let relay = Relay::start().await;
+    let (alice, bob, admin) = (
+        relay.client("alice").await,
+        relay.client("bob").await,
+        relay.admin().await,
+    );
+    alice.submit(&submit_body("a")).await;
+    bob.submit(&submit_body("b")).await;
+    let owner = alice.issued().key.owner.to_string();
+
+    let all = admin.get("/admin/tasks").await.json();
+    let hers = admin.get(&format!("/admin/tasks?owner={owner}")).await.json();
+
+    assert_eq!(
+        (
+            all["items"].as_array().unwrap().len(),
+            hers["items"].as_array().unwrap().len()
+        ),
+        (2, 1)
+    );
+    assert_eq!(hers["items"][0]["owner"], owner);
+    alice.get("/admin/tasks").await.assert_error(403, "SCOPE_DENIED");
+    admin
+        .get("/admin/tasks?owner=own_x")
+        .await
+        .assert_error(400, "VALIDATION_FAILED");
+}
