@@ -17,7 +17,7 @@ pub(super) fn complete(spec: &str) -> String {
         return spec.to_owned();
     };
     let mut errors = Map::new();
-    for (path, method, operation) in operations(&mut document) {
+    for (path, operation) in operations(&mut document) {
         let kept = kept_statuses(&path, operation);
         if let Some(responses) = object(operation, "/responses") {
             responses.retain(|status, response| !is_error(response) || kept.contains(&status.as_str()));
@@ -26,39 +26,42 @@ pub(super) fn complete(spec: &str) -> String {
             }
         }
         finish_parameters(operation);
-        let name = operation["operationId"].as_str().unwrap_or_default().to_owned();
-        if let Some(examples) = examples(&name)
-            && method != "get"
-            && let Some(media) = operation.pointer_mut("/requestBody/content/application~1json")
-        {
-            media["examples"] = examples;
+        let examples = operation.get("operationId").and_then(Value::as_str).and_then(examples);
+        if let Some(examples) = examples {
+            set(
+                operation,
+                "/requestBody/content/application~1json",
+                "examples",
+                examples,
+            );
         }
     }
-    document["components"]["responses"] = Value::Object(errors);
+    set(&mut document, "/components", "responses", Value::Object(errors));
     if let Some(schemas) = object(&mut document, "/components/schemas") {
         schemas.values_mut().for_each(finish_schema);
     }
-    let text = document["info"]["description"].as_str().unwrap_or_default();
-    document["info"]["description"] = Value::from(format!("{text}\n\n{}", table_of_codes()));
+    if let Some(Value::String(text)) = document.pointer_mut("/info/description") {
+        text.push_str("\n\n");
+        text.push_str(&table_of_codes());
+    }
     format!("{document:#}")
 }
 
-/// Every operation with its path and method.
-fn operations(document: &mut Value) -> impl Iterator<Item = (String, String, &mut Value)> {
-    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
-    paths.into_iter().flatten().flat_map(|(path, methods)| {
-        let path = path.clone();
+/// Every operation with its path.
+fn operations(document: &mut Value) -> impl Iterator<Item = (String, &mut Value)> {
+    let paths = object(document, "/paths").into_iter().flatten();
+    paths.flat_map(|(path, methods)| {
         let methods = methods.as_object_mut().into_iter().flatten();
-        methods.map(move |(method, operation)| (path.clone(), method.clone(), operation))
+        methods.map(move |(_, operation)| (path.clone(), operation))
     })
 }
 
 /// The error statuses that an operation can answer with.
 fn kept_statuses(path: &str, operation: &Value) -> Vec<&'static str> {
-    let relays = operation["tags"][0] == "Volcengine";
+    let relays = operation.pointer("/tags/0").is_some_and(|tag| tag == "Volcengine");
     let takes_a_body = operation.get("requestBody").is_some();
     let is_open = operation.get("security").is_none();
-    let has_idempotency = parameters(operation).any(|parameter| parameter["name"] == "Idempotency-Key");
+    let has_idempotency = parameters(operation).any(|parameter| named(parameter) == "Idempotency-Key");
     let names_one = relays || path.contains('{') || path == "/v1/key";
     let rules = [
         ("400", !is_open),
@@ -83,7 +86,12 @@ fn kept_statuses(path: &str, operation: &Value) -> Vec<&'static str> {
 }
 
 fn parameters(operation: &Value) -> impl Iterator<Item = &Value> {
-    operation["parameters"].as_array().into_iter().flatten()
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    parameters.into_iter().flatten()
+}
+
+fn named(parameter: &Value) -> &str {
+    parameter.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn is_error(response: &Value) -> bool {
@@ -100,13 +108,14 @@ fn finish_response(status: &str, response: &mut Value, errors: &mut Map<String, 
         errors.insert(name, std::mem::replace(response, reference));
         return;
     }
-    if response["description"] == "" {
-        response["description"] = Value::from("As asked.");
+    if response.get("description").is_some_and(|text| text == "") {
+        set(response, "", "description", Value::from("As asked."));
     }
-    response["headers"]["X-Request-Id"] = json!({
-        "description": "Our id of the request.",
-        "schema": { "type": "string" },
-    });
+    let headers = object(response, "").map(|response| response.entry("headers").or_insert_with(|| json!({})));
+    if let Some(headers) = headers {
+        let id = json!({ "description": "Our id of the request.", "schema": { "type": "string" } });
+        set(headers, "", "X-Request-Id", id);
+    }
     if let Some(content) = object(response, "/content")
         && let Some(json) = content.remove("application/json; charset=utf-8")
     {
@@ -126,16 +135,14 @@ fn component(status: &str) -> String {
 fn finish_parameters(operation: &mut Value) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
-        let name = parameter["name"].as_str().unwrap_or_default().to_owned();
-        let schema = &mut parameter["schema"];
-        match name.as_str() {
-            "limit" => (schema["minimum"], schema["maximum"]) = (json!(1), json!(1000)),
-            "order" => schema["enum"] = json!(["desc", "asc"]),
-            "Idempotency-Key" => {
-                (schema["minLength"], schema["maxLength"]) = (json!(1), json!(255));
-                schema["pattern"] = json!("^[!-~]+$");
-            }
-            _ => {}
+        let bounds = match named(parameter) {
+            "limit" => json!({ "minimum": 1, "maximum": 1000 }),
+            "order" => json!({ "enum": ["desc", "asc"] }),
+            "Idempotency-Key" => json!({ "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" }),
+            _ => continue,
+        };
+        if let (Some(schema), Value::Object(bounds)) = (object(parameter, "/schema"), bounds) {
+            schema.extend(bounds);
         }
     }
 }
@@ -148,21 +155,28 @@ fn finish_schema(schema: &mut Value) {
     for (name, property) in object(schema, "/properties").into_iter().flatten() {
         let is_optional = !required.iter().any(|field| field == name);
         if is_optional && !is_open && property.get("$ref").is_none() {
-            property["nullable"] = Value::Bool(true);
+            set(property, "", "nullable", Value::Bool(true));
             if property.get("allOf").is_some() {
                 // OpenAPI 3.0 lets null in only where a type is named beside it.
-                property["type"] = Value::from("object");
+                set(property, "", "type", Value::from("object"));
             }
         }
-        if name == "at" || name.ends_with("_at") && property["type"] == "string" {
-            property["format"] = Value::from("date-time");
+        if name == "at" || name.ends_with("_at") && property.get("type").is_some_and(|ty| ty == "string") {
+            set(property, "", "format", Value::from("date-time"));
         }
         let labels: Vec<_> = match name.as_str() {
             "scopes" => Scope::ALL.iter().map(|scope| scope.label()).collect(),
             "schemes" => Scheme::ALL.iter().map(|scheme| scheme.label()).collect(),
             _ => continue,
         };
-        property["items"]["enum"] = json!(labels);
+        set(property, "/items", "enum", json!(labels));
+    }
+}
+
+/// Sets a field of the object at `pointer`, where there is one.
+fn set(value: &mut Value, pointer: &str, name: &str, field: Value) {
+    if let Some(object) = object(value, pointer) {
+        object.insert(name.to_owned(), field);
     }
 }
 
@@ -174,17 +188,17 @@ fn object<'a>(value: &'a mut Value, pointer: &str) -> Option<&'a mut Map<String,
 fn examples(operation: &str) -> Option<Value> {
     let submit = json!({ "req_key": "jimeng_t2i_v40", "prompt": "a lighthouse at dusk" });
     let query = json!({ "req_key": "jimeng_t2i_v40", "task_id": "7392616336519610409" });
-    let named = |summary: &str, value: Value| json!({ "summary": summary, "value": value });
+    let called = |summary: &str, value: Value| json!({ "summary": summary, "value": value });
     let examples = match operation {
         "volcengine" => json!({
-            "submit": named("Action=CVSync2AsyncSubmitTask", submit),
-            "query": named("Action=CVSync2AsyncGetResult, with a task of yours", query),
+            "submit": called("Action=CVSync2AsyncSubmitTask", submit),
+            "query": called("Action=CVSync2AsyncGetResult, with a task of yours", query),
         }),
-        "submit" => json!({ "submit": named("Make a picture", submit) }),
-        "getResult" => json!({ "query": named("With a task of yours", query) }),
+        "submit" => json!({ "submit": called("Make a picture", submit) }),
+        "getResult" => json!({ "query": called("With a task of yours", query) }),
         "createKey" => json!({
-            "plain": named("A key that may relay", json!({ "description": "photo studio" })),
-            "narrow": named("A key for one model, with limits of its own", json!({
+            "plain": called("A key that may relay", json!({ "description": "photo studio" })),
+            "narrow": called("A key for one model, with limits of its own", json!({
                 "description": "night batch",
                 "scopes": ["relay"],
                 "schemes": ["signed"],
@@ -193,14 +207,14 @@ fn examples(operation: &str) -> Option<Value> {
             })),
         }),
         "updateKey" => json!({
-            "limits": named("Other limits", json!({ "limits": { "concurrency": 2 } })),
-            "clear": named("Never expire, and every model", json!({ "expires_at": null, "models": null })),
+            "limits": called("Other limits", json!({ "limits": { "concurrency": 2 } })),
+            "clear": called("Never expire, and every model", json!({ "expires_at": null, "models": null })),
         }),
-        "rotateKey" => json!({ "grace": named("Both keys work for ten minutes", json!({ "grace_seconds": 600 })) }),
-        "importKeys" => json!({ "none": named("No rows", json!({ "rows": [] })) }),
+        "rotateKey" => json!({ "grace": called("Both keys work for ten minutes", json!({ "grace_seconds": 600 })) }),
+        "importKeys" => json!({ "none": called("No rows", json!({ "rows": [] })) }),
         "resolveIntent" => json!({
-            "not_sent": named("It was never done", json!({ "outcome": "not_sent" })),
-            "task": named("It created this task", json!({ "task_id": "7392616336519610409" })),
+            "not_sent": called("It was never done", json!({ "outcome": "not_sent" })),
+            "task": called("It created this task", json!({ "task_id": "7392616336519610409" })),
         }),
         _ => return None,
     };

@@ -30,8 +30,7 @@ pub(super) fn service<T: OpenApi>(api: T) -> OpenApiService<T, ()> {
         .server("/")
 }
 
-const DESCRIPTION: &str =
-    "A relay for paid AI APIs: clients hold keys that Tollgate issued, and Tollgate alone holds the \
+const DESCRIPTION: &str = "A relay for paid AI APIs: clients hold keys that Tollgate issued, and Tollgate alone holds the \
     provider's credentials. Every paid call is authenticated, admitted, written down durably, sent, and settled.\n\n\
-    Errors have one envelope on every route. `X-Request-Id` is in every answer. Another method of a path is
+    Errors have one envelope on every route. `X-Request-Id` is in every answer. Another method of a path is \
     answered with 405 and `Allow`.";

@@ -139,7 +139,7 @@ fn collect_expressions(value: &Value, expressions: &mut Vec<String>) {
             for (name, field) in fields {
                 match field.as_str() {
                     Some(text) if ["expr", "query", "definition"].contains(&name.as_str()) => {
-                        expressions.push(text.to_owned())
+                        expressions.push(text.to_owned());
                     }
                     _ => collect_expressions(field, expressions),
                 }

@@ -148,7 +148,7 @@ async fn an_update_changes_what_it_names_and_null_clears() {
     let body = json!({ "description": "old", "models": ["a"], "limits": { "concurrency": 2, "queue": 1 } });
     let key = create(&relay, &body).await;
     let path = format!("/admin/keys/{}", text(&key["id"]));
-    let patch = async |body: Value| {
+    let change = async |body: Value| {
         relay
             .operator()
             .send(Method::PATCH, &path, &body.to_string())
@@ -157,13 +157,13 @@ async fn an_update_changes_what_it_names_and_null_clears() {
             .json()
     };
 
-    let renamed = patch(json!({ "description": "new" })).await;
+    let renamed = change(json!({ "description": "new" })).await;
     assert_eq!(
         (&renamed["description"], &renamed["models"]),
         (&json!("new"), &json!(["a"]))
     );
     assert_eq!(renamed["limits"], json!({ "concurrency": 2, "queue": 1 }));
-    let cleared = patch(json!({ "models": null, "limits": null, "expires_at": null })).await;
+    let cleared = change(json!({ "models": null, "limits": null, "expires_at": null })).await;
     assert_eq!((cleared.get("models"), cleared.get("limits")), (None, None));
     assert_eq!(cleared["secret_key"], Value::Null);
 }

@@ -40,6 +40,8 @@ mod retry;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod tasks;
