@@ -42,7 +42,7 @@ async fn a_key_that_is_busy_is_told_at_once_as_jimeng_relay_did() {
     let relay = Relay::build().transport(valve.clone()).start().await;
     let alice = relay.client("alice").await;
 
-    let first = alice.submitting("busy-1");
+    let first = alice.launch("busy-1");
     valve.has_sent(1).await;
     let second = alice.submit(&submit_body("busy-2")).await;
 
@@ -61,7 +61,7 @@ async fn a_poll_or_a_call_never_waits_for_a_submit() {
     valve.pass(1);
     let task = alice.submit(&submit_body("poll-1")).await.task_id();
 
-    let held = alice.submitting("poll-2");
+    let held = alice.launch("poll-2");
     valve.has_sent(2).await;
 
     assert_eq!(alice.query(&query_body(&task)).await.status, 200);
@@ -81,9 +81,9 @@ async fn a_full_queue_is_said_so() {
         .await;
     let clients = clients(&relay, 3).await;
 
-    let first = clients[0].submitting("full-1");
+    let first = clients[0].launch("full-1");
     valve.has_sent(1).await;
-    let waiting = clients[1].submitting("full-2");
+    let waiting = clients[1].launch("full-2");
     relay.has_waiting(1).await;
     let third = clients[2].submit(&submit_body("full-3")).await;
 
@@ -104,7 +104,7 @@ async fn who_waits_too_long_leaves_the_queue() {
         .await;
     let clients = clients(&relay, 2).await;
 
-    let first = clients[0].submitting("late-1");
+    let first = clients[0].launch("late-1");
     valve.has_sent(1).await;
     let late = clients[1].submit(&submit_body("late-2")).await;
 
@@ -125,7 +125,7 @@ async fn a_submit_does_not_start_in_the_last_five_seconds_of_its_deadline() {
         .await;
     let clients = clients(&relay, 2).await;
 
-    let first = clients[0].submitting("deadline-1");
+    let first = clients[0].launch("deadline-1");
     valve.has_sent(1).await;
     let second = clients[1].submit(&submit_body("deadline-2")).await;
 
@@ -157,7 +157,7 @@ async fn a_key_is_served_in_order_and_keys_take_turns() {
     let relay = generous().transport(valve.clone()).start().await;
     let (alice, bob) = (relay.client("alice").await, relay.client("bob").await);
 
-    let mut flights = vec![alice.submitting("alice-0")];
+    let mut flights = vec![alice.launch("alice-0")];
     valve.has_sent(1).await;
     let line = [
         (&alice, "alice-1"),
@@ -167,7 +167,7 @@ async fn a_key_is_served_in_order_and_keys_take_turns() {
         (&bob, "bob-2"),
     ];
     for (number, (client, marker)) in line.into_iter().enumerate() {
-        flights.push(client.submitting(marker));
+        flights.push(client.launch(marker));
         relay.has_waiting(number + 1).await;
     }
     valve.open();
@@ -203,11 +203,11 @@ async fn waiters_that_hang_up_leave_nothing_behind() {
     let relay = generous().transport(valve.clone()).start().await;
     let (alice, bob) = (relay.client("alice").await, relay.client("bob").await);
 
-    let first = alice.submitting("gone-0");
+    let first = alice.launch("gone-0");
     valve.has_sent(1).await;
-    let gone: Vec<_> = (1..6).map(|at| alice.submitting(&format!("gone-{at}"))).collect();
+    let gone: Vec<_> = (1..6).map(|at| alice.launch(&format!("gone-{at}"))).collect();
     relay.has_waiting(5).await;
-    let last = bob.submitting("stayed");
+    let last = bob.launch("stayed");
     relay.has_waiting(6).await;
     gone.iter().for_each(tokio::task::JoinHandle::abort);
     relay.has_waiting(1).await;
@@ -254,9 +254,9 @@ async fn of_two_accounts_the_freer_one_serves() {
         .await;
     let clients = clients(&relay, 2).await;
 
-    let first = clients[0].submitting("account-1");
+    let first = clients[0].launch("account-1");
     valve.has_sent(1).await;
-    let second = clients[1].submitting("account-2");
+    let second = clients[1].launch("account-2");
     valve.has_sent(2).await;
     valve.open();
 
@@ -273,9 +273,9 @@ async fn who_waits_is_told_when_the_drain_begins_and_who_flies_lands() {
     let relay = Relay::build().transport(valve.clone()).start().await;
     let clients = clients(&relay, 3).await;
 
-    let first = clients[0].submitting("drain-1");
+    let first = clients[0].launch("drain-1");
     valve.has_sent(1).await;
-    let waiting = clients[1].submitting("drain-2");
+    let waiting = clients[1].launch("drain-2");
     relay.has_waiting(1).await;
     relay.drain();
 
@@ -299,9 +299,9 @@ async fn a_keys_own_limits_go_before_the_defaults() {
         .await;
     let alice = relay.client_limited("alice", limits(2, 1)).await;
 
-    let flights = [alice.submitting("own-1"), alice.submitting("own-2")];
+    let flights = [alice.launch("own-1"), alice.launch("own-2")];
     valve.has_sent(2).await;
-    let (refused, _, waiting) = select_all([alice.submitting("own-3"), alice.submitting("own-4")]).await;
+    let (refused, _, waiting) = select_all([alice.launch("own-3"), alice.launch("own-4")]).await;
 
     refused.unwrap().is_limited("RATE_LIMITED");
     valve.open();
@@ -320,11 +320,11 @@ async fn new_limits_of_a_key_are_in_force_at_once() {
         .await;
     let alice = relay.client("alice").await;
 
-    let first = alice.submitting("new-1");
+    let first = alice.launch("new-1");
     valve.has_sent(1).await;
     alice.submit(&submit_body("new-2")).await.is_limited("RATE_LIMITED");
     relay.limit(&alice, limits(2, 0)).await;
-    let second = alice.submitting("new-3");
+    let second = alice.launch("new-3");
     valve.has_sent(2).await;
     relay.limit(&alice, limits(1, 0)).await;
 
@@ -352,7 +352,7 @@ async fn a_submit_that_backs_off_lends_its_place_to_others() {
         .push(Rule::on(SUBMIT, Fault::Answer(refusal)))
         .unwrap();
 
-    let first = clients[0].submitting("lent-1");
+    let first = clients[0].launch("lent-1");
     let backs_off = async || relay.seen("lent-1") == 1 && relay.gate(Class::Submit).in_use == 0;
     eventually("the first one backs off", backs_off).await;
     let second = clients[1].submit(&submit_body("lent-2")).await;
@@ -368,9 +368,9 @@ async fn the_operator_sees_the_queues() {
     let relay = Relay::build().transport(valve.clone()).start().await;
     let (clients, admin) = (clients(&relay, 2).await, relay.admin().await);
 
-    let first = clients[0].submitting("shown-1");
+    let first = clients[0].launch("shown-1");
     valve.has_sent(1).await;
-    let second = clients[1].submitting("shown-2");
+    let second = clients[1].launch("shown-2");
     relay.has_waiting(1).await;
     let page = admin.get("/admin/queues").await.json();
 
@@ -403,7 +403,7 @@ async fn refusals_of_a_minute_are_one_record_for_each_reason() {
     let relay = Relay::build().transport(valve.clone()).start().await;
     let alice = relay.client("alice").await;
 
-    let first = alice.submitting("counted-1");
+    let first = alice.launch("counted-1");
     valve.has_sent(1).await;
     for _ in 0..3 {
         alice.submit(&submit_body("counted-2")).await.is_limited("RATE_LIMITED");

@@ -35,7 +35,7 @@ fn slots(relay: &Relay) -> &RunningTasks {
 
 /// The slots on the disk.
 fn rows(relay: &Relay) -> Vec<RunningTask> {
-    let all = relay.services().store.read(|rows| tasks::running_tasks(rows)).unwrap();
+    let all = relay.services().store.read(tasks::running_tasks).unwrap();
     all.into_iter().map(|(_, _, task)| task).collect()
 }
 
@@ -82,7 +82,7 @@ async fn a_slot_is_taken_in_the_commit_of_the_intent() {
     let relay = limited(2).transport(valve.clone()).start().await;
     let alice = relay.client("alice").await;
 
-    let flight = alice.submitting("taken-1");
+    let flight = alice.launch("taken-1");
     valve.has_sent(1).await;
 
     assert_eq!(slots(&relay).taken(), 1);
@@ -220,7 +220,7 @@ async fn an_unknown_outcome_holds_its_slot_for_ten_minutes() {
 
     assert_eq!(alice.submit(&submit_body("unknown-1")).await.status, 502);
     assert_eq!((slots(&relay).taken(), rows(&relay).len()), (1, 1));
-    relay.clock.forward(UNKNOWN_HOLDS - Duration::from_mins(1));
+    relay.clock.forward(Duration::from_mins(9));
     assert_eq!(slots(&relay).lapsed(relay.wall()), [0; 0], "not yet");
     relay.clock.forward(Duration::from_mins(1));
 
@@ -262,7 +262,7 @@ async fn one_owner_cannot_hold_every_slot() {
 
     submitted(&alice, "greedy-1").await;
     submitted(&alice, "greedy-2").await;
-    let third = alice.submitting("greedy-3");
+    let third = alice.launch("greedy-3");
     eventually("Tollgate asks about her tasks", async || {
         relay.upstream.seen().action(QUERY) >= 1
     })
@@ -304,7 +304,7 @@ async fn slots_survive_a_kill_and_a_restart() {
 async fn a_submit_that_a_kill_interrupted_holds_its_slot_as_unknown() {
     let valve = Valve::closed();
     let relay = limited(1).transport(Arc::clone(&valve) as _).start().await;
-    let flight = relay.client("alice").await.submitting("kill-2");
+    let flight = relay.client("alice").await.launch("kill-2");
     valve.has_sent(1).await;
 
     let relay = relay.kill().await.start().await;

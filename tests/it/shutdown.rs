@@ -121,7 +121,7 @@ async fn the_end_comes_in_order() {
     let valve = Valve::closed();
     let mut server = place.serve_over(valve.clone());
     let (alice, bob) = (server.client("alice").await, server.client("bob").await);
-    let flight = alice.submitting("order-1");
+    let flight = alice.launch("order-1");
     valve.has_sent(1).await;
     assert_eq!(bob.get("/ready").await.status, 200);
 
@@ -149,7 +149,7 @@ async fn what_does_not_finish_in_time_is_cut_off_and_of_unknown_outcome() {
     let place = Place::new().await.with("DRAIN_TIMEOUT", "1s");
     place.hang();
     let mut server = place.serve();
-    let flight = server.client("alice").await.submitting("cut-1");
+    let flight = server.client("alice").await.launch("cut-1");
     place.has_seen("cut-1").await;
 
     server.shutdown.ask();
@@ -169,7 +169,7 @@ async fn a_second_request_to_end_hurries_the_first() {
     let place = Place::new().await;
     place.hang();
     let mut server = place.serve();
-    let flight = server.client("alice").await.submitting("hurry-1");
+    let flight = server.client("alice").await.launch("hurry-1");
     place.has_seen("hurry-1").await;
 
     server.shutdown.ask();
@@ -302,7 +302,7 @@ async fn the_program_ends_well_on_sigterm_and_finishes_what_it_has_in_hand() {
     let alice = client_of(&process);
     let slow = Rule::on(SUBMIT, Fault::None).after(Duration::from_millis(500));
     place.upstream.faults().push(slow).unwrap();
-    let flight = alice.submitting("term-1");
+    let flight = alice.launch("term-1");
     place.has_seen("term-1").await;
 
     process.signal("TERM");
@@ -317,7 +317,7 @@ async fn the_program_hurries_on_a_second_signal() {
     let place = Place::new().await;
     place.hang();
     let mut process = place.process().await;
-    let flight = client_of(&process).submitting("twice-1");
+    let flight = client_of(&process).launch("twice-1");
     place.has_seen("twice-1").await;
 
     process.signal("TERM");

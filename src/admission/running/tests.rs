@@ -125,7 +125,7 @@ proptest! {
                     submits.extend(slot.map(|slot| (owner, slot)));
                 }
                 Step::GiveUp { which } => if which < submits.len() {
-                    submits.swap_remove(which);
+                    drop(submits.swap_remove(which));
                 },
                 Step::Record { which } => if which < submits.len() {
                     let (owner, slot) = submits.swap_remove(which);
@@ -141,7 +141,9 @@ proptest! {
             prop_assert_eq!(running.taken(), submits.len() + tasks.len());
         }
         submits.clear();
-        tasks.keys().for_each(|intent| running.finish(*intent));
+        for intent in tasks.keys() {
+            running.finish(*intent);
+        }
         prop_assert_eq!(running.taken(), 0);
         prop_assert!(running.stalest().is_none());
     }

@@ -78,7 +78,7 @@ fn put_head(txn: &WriteTransaction, sealed: &Sealed) {
 #[tokio::test]
 async fn an_untouched_chain_is_intact_from_its_first_entry_to_its_head() {
     let store = ten().await;
-    let head = store.read(|rows| audit::head(rows)).unwrap();
+    let head = store.read(audit::head).unwrap();
     assert_eq!(head.seq, 10);
     assert_eq!(verify(&store), Verdict::Intact { first: 1, head });
 }

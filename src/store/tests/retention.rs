@@ -36,7 +36,7 @@ async fn retain(store: &Store, retention: Retention, now: Timestamp) {
 }
 
 fn audit_bytes(store: &Store) -> u64 {
-    store.read(|rows| audit::bytes(rows)).unwrap()
+    store.read(audit::bytes).unwrap()
 }
 
 fn oldest(store: &Store) -> u64 {
@@ -165,17 +165,13 @@ async fn a_book_that_is_small_enough_is_left_alone() {
         ..EVERYTHING
     };
     retain(&store, kept, clock.wall()).await;
-    let head = store.read(|rows| audit::head(rows)).unwrap();
+    let head = store.read(audit::head).unwrap();
 
     for _ in 0..3 {
         retain(&store, kept, clock.wall()).await;
     }
 
-    assert_eq!(
-        store.read(|rows| audit::head(rows)).unwrap(),
-        head,
-        "no note follows on a note"
-    );
+    assert_eq!(store.read(audit::head).unwrap(), head, "no note follows on a note");
 }
 
 #[tokio::test]
@@ -223,7 +219,7 @@ fn usage(store: &Store, byte: u8) -> Option<KeyUse> {
 }
 
 fn reply_bytes(store: &Store) -> u64 {
-    store.read(|rows| idempotency::reply_bytes(rows)).unwrap()
+    store.read(idempotency::reply_bytes).unwrap()
 }
 
 #[tokio::test]

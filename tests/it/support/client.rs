@@ -85,7 +85,7 @@ impl Client {
     }
 
     /// Submits beside the test. Aborting the handle hangs up.
-    pub(crate) fn submitting(&self, marker: &str) -> JoinHandle<Reply> {
+    pub(crate) fn launch(&self, marker: &str) -> JoinHandle<Reply> {
         let (client, body) = (self.clone(), super::submit_body(marker));
         TaskTracker::new().spawn(async move { client.submit(&body).await })
     }
