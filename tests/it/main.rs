@@ -26,6 +26,8 @@ mod idempotency;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod metrics;
@@ -41,5 +43,7 @@ mod retry;
 mod running;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod start;
 #[cfg(test)]
 mod tasks;
