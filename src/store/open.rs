@@ -1,8 +1,9 @@
 //! Opening the file: find or make it, check what it is, unwrap its keys, bring its schema up, start the writer.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -75,6 +76,16 @@ impl Store {
     /// # Errors
     /// [`OpenError`], each with a sentence that says what to do.
     pub fn open(path: &Path, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
+        // redb asserts what it reads of its own pages.
+        catch_unwind(AssertUnwindSafe(|| Self::open_file(path, options))).unwrap_or_else(|_panic| {
+            Err(OpenError::Damaged {
+                path: path.to_owned(),
+                detail: "its pages contradict each other".to_owned(),
+            })
+        })
+    }
+
+    fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
         let builder = builder(options);
         let database = match classify(path)? {
             Found::Redb => builder.open(path),
@@ -184,10 +195,45 @@ fn classify(path: &Path) -> Result<Found, OpenError> {
     let mut file = fs::File::open(path).map_err(failed)?;
     match file.read_exact(&mut magic) {
         Ok(()) if magic == MAGIC => Ok(Found::Redb),
+        Ok(()) if magic == [0; MAGIC.len()] => empty_unfinished(path),
         Ok(()) => Err(OpenError::Foreign { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(OpenError::Foreign { path: path.to_owned() }),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Empties a file that is what a crash left of a store in the making, so that it is made again.
+///
+/// redb writes its magic last, after a sync, and nothing behind its header before that. Its own `create` refuses such a
+/// file.
+fn empty_unfinished(path: &Path) -> Result<Found, OpenError> {
+    let failed = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(failed)?;
+    if file.metadata().map_err(failed)?.len() > LARGEST_UNFINISHED {
+        return Err(OpenError::Foreign { path: path.to_owned() });
+    }
+    // Whoever makes it right now holds its lock.
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::Busy { path: path.to_owned() },
+        TryLockError::Error(source) => failed(source),
+    })?;
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).map_err(failed)?;
+    let blank = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    let (magic, rest) = content.split_at(MAGIC.len().min(content.len()));
+    if !blank(magic) || !rest.get(HEADER - MAGIC.len()..).is_none_or(blank) {
+        return Err(OpenError::Foreign { path: path.to_owned() });
+    }
+    tracing::warn!(path = %path.display(), "a store was begun there but not finished: it holds nothing, and is made again");
+    file.set_len(0).map_err(failed)?;
+    Ok(Found::Nothing)
 }
 
 /// Makes sure the folder exists, and that a new store may stand in it.
@@ -327,3 +373,9 @@ impl Reader {
 
 /// The first bytes of every redb file (redb's `docs/design.md`).
 const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
+
+/// Where redb's header ends.
+const HEADER: usize = 512;
+
+/// redb begins a file with a mebibyte and a few pages.
+const LARGEST_UNFINISHED: u64 = 4 * 1024 * 1024;

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -51,23 +51,6 @@ fn assert_fresh(reply: &Reply) {
 fn assert_replay(reply: &Reply) {
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.header("idempotency-replayed"), Some("true"));
-}
-
-/// What power loss would have left just before each sync of a disk.
-#[derive(Clone, Default)]
-struct Crashes(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl Crashes {
-    fn watch(&self, disk: &Disk) {
-        let images = Arc::clone(&self.0);
-        disk.before_every_sync(move |crash| images.lock().unwrap().extend([crash.lost, crash.torn]));
-    }
-
-    fn images(&self) -> Vec<Vec<u8>> {
-        let images = std::mem::take(&mut *self.0.lock().unwrap());
-        assert!(images.len() >= 4, "nothing was synced");
-        images
-    }
 }
 
 async fn resolve(relay: &Relay, intent: u64, verdict: &str) {
@@ -160,9 +143,10 @@ async fn killed_before_the_intent_is_acknowledged_it_is_unknown_if_the_page_cach
     assert_eq!(relay.seen("unacknowledged"), 0);
     let recovered = relay.book().calls(&body);
     let repeat = alice.submit(&body).await;
-    match recovered.is_empty() {
-        true => assert_fresh(&repeat),
-        false => drop(assert_unknown(&repeat, &relay, &body)),
+    if recovered.is_empty() {
+        assert_fresh(&repeat);
+    } else {
+        assert_unknown(&repeat, &relay, &body);
     }
 }
 
@@ -231,8 +215,13 @@ async fn a_caller_gone_while_its_intent_is_with_the_writer_leaves_its_key_to_be_
     assert_fresh(&alice.submit(&body).await);
     assert_eq!(relay.seen("gone-early"), 1);
     let book = relay.book();
-    let outcomes: Vec<_> = book.calls(&body).into_iter().map(|(_, outcome)| outcome).collect();
-    assert_eq!(outcomes, [Some(Outcome::NotSent), Some(Outcome::Succeeded)]);
+    let mut outcomes: Vec<_> = book.calls(&body).into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(outcomes.pop(), Some(Some(Outcome::Succeeded)));
+    // The sync that was held may have been another one: then the first intent never reached the writer.
+    assert!(
+        outcomes.iter().all(|outcome| *outcome == Some(Outcome::NotSent)),
+        "{outcomes:?}"
+    );
 }
 
 // The intent is committed and no byte is out.
@@ -443,7 +432,9 @@ async fn a_reply_whose_settlement_is_not_committed_is_still_given_and_marked() {
                 assert_replay(&repeat);
                 assert_eq!(repeat.body, reply.body);
             }
-            _ => drop(assert_unknown(&repeat, &relay, &body)),
+            _ => {
+                assert_unknown(&repeat, &relay, &body);
+            }
         }
         assert_eq!(relay.seen(marker), 1);
     }
@@ -524,11 +515,10 @@ async fn killed_at_any_sync_of_the_recovery_the_next_start_ends_where_one_alone_
         clients.push((name, client));
     }
     let left = relay.lose_power().await;
-    let crashes = Crashes::default();
-    crashes.watch(&left.disk);
+    let images = left.disk.keep_images();
     let mut left = left.start().await.lose_power().await;
 
-    for image in crashes.images() {
+    for image in images.taken() {
         let relay = left.disk(Disk::holding(image)).start().await;
         for (name, client) in &clients {
             let body = submit_body(name);
@@ -547,13 +537,12 @@ async fn killed_at_any_sync_of_the_retention_the_book_is_whole_and_the_key_still
     let body = submit_body("retention");
     alice.submit(&body).await;
     let left = relay.lose_power().await.with("AUDIT_RETENTION", "1ms");
-    let crashes = Crashes::default();
-    crashes.watch(&left.disk);
+    let images = left.disk.keep_images();
     let relay = left.start().await;
     eventually("the book is pruned", async || relay.book().calls(&body).is_empty()).await;
     let mut left = relay.lose_power().await;
 
-    for image in crashes.images() {
+    for image in images.taken() {
         let relay = left.disk(Disk::holding(image)).start().await;
         let _whole = relay.book();
         assert_replay(&alice.at(&relay.url).submit(&body).await);

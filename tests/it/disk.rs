@@ -261,7 +261,7 @@ async fn callers_that_hang_up_at_any_moment_leave_no_intent_open() {
 
 #[tokio::test]
 async fn a_clock_that_jumps_a_day_either_way_makes_no_replay_expire() {
-    let a_day_and_an_hour = Duration::from_secs(25 * 3600);
+    let a_day_and_an_hour = Duration::from_hours(25);
     let relay = Relay::start().await;
     let alice = relay.client("alice").await;
     let before = alice.idempotent("before");
@@ -305,7 +305,7 @@ async fn a_restart_while_the_clock_is_a_day_behind_makes_no_replay_expire() {
     let body = submit_body("behind-clock");
     assert_eq!(alice.submit(&body).await.status, 200);
 
-    relay.clock.back(Duration::from_secs(25 * 3600));
+    relay.clock.back(Duration::from_hours(25));
     let relay = relay.kill().await.start().await;
 
     let repeat = alice.at(&relay.url).submit(&body).await;

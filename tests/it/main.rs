@@ -26,6 +26,8 @@ mod idempotency;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod metrics;
@@ -43,5 +45,7 @@ mod running;
 mod secrets;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod start;
 #[cfg(test)]
 mod tasks;

@@ -48,6 +48,10 @@ pub(crate) struct Crash {
     pub(crate) torn: Vec<u8>,
 }
 
+/// What power loss would have left just before each sync of a disk.
+#[derive(Clone, Default)]
+pub(crate) struct Images(Arc<Mutex<Vec<Vec<u8>>>>);
+
 /// Holds up every sync of a disk until it is opened, or dropped.
 #[derive(Debug)]
 pub(crate) struct Gate(Disk);
@@ -83,6 +87,14 @@ impl Disk {
         self.state().watcher = Some(Box::new(watcher));
     }
 
+    /// From now on keeps what power loss would leave just before every sync.
+    pub(crate) fn keep_images(&self) -> Images {
+        let images = Images::default();
+        let kept = Arc::clone(&images.0);
+        self.before_every_sync(move |crash| kept.lock().unwrap().extend([crash.lost, crash.torn]));
+        images
+    }
+
     /// The `nth` sync from now on, and everything after it, fails.
     pub(crate) fn fail_sync(&self, nth: u64, kind: io::ErrorKind) {
         let mut state = self.state();
@@ -114,6 +126,15 @@ impl Disk {
     }
 }
 
+impl Images {
+    /// Those that were taken so far.
+    pub(crate) fn taken(&self) -> Vec<Vec<u8>> {
+        let images = std::mem::take(&mut *self.0.lock().unwrap());
+        assert!(images.len() >= 4, "nothing was synced");
+        images
+    }
+}
+
 impl Gate {
     /// Whether a sync waits.
     pub(crate) fn holds_one(&self) -> bool {
@@ -121,7 +142,9 @@ impl Gate {
     }
 
     /// Lets every sync through.
-    pub(crate) fn open(self) {}
+    pub(crate) fn open(self) {
+        drop(self);
+    }
 }
 
 impl Drop for Gate {
@@ -174,7 +197,7 @@ impl StorageBackend for Disk {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let start = offset as usize;
+        let start = usize::try_from(offset).unwrap();
         let state = self.state();
         let bytes = state
             .written
@@ -187,7 +210,7 @@ impl StorageBackend for Disk {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
         state.change()?;
-        state.written.resize(len as usize, 0);
+        state.written.resize(usize::try_from(len).unwrap(), 0);
         Ok(())
     }
 
@@ -212,7 +235,7 @@ impl StorageBackend for Disk {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         state.change()?;
-        let start = offset as usize;
+        let start = usize::try_from(offset).unwrap();
         let end = start + data.len();
         if state.written.len() < end {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -32,8 +32,8 @@ use super::{Book, Client, Disk, ManualClock};
 pub(crate) const MASTER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 /// The operator's own token.
 const ADMIN_TOKEN: &str = "operator-canary-token-0123456789abcdef";
-const UPSTREAM_KEY: &str = "AKTEST";
-const UPSTREAM_SECRET: &str = "upstream-canary-secret";
+pub(super) const UPSTREAM_KEY: &str = "AKTEST";
+pub(super) const UPSTREAM_SECRET: &str = "upstream-canary-secret";
 
 /// A Tollgate that runs.
 pub(crate) struct Relay {
