@@ -6,7 +6,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin, ToRelay};
-use super::keys::KeyView;
+use super::keys::shapes::KeyView;
 use super::{Services, Tag, page};
 use crate::model::id::OwnerId;
 use crate::model::outcome::Outcome;

@@ -26,9 +26,9 @@ mod idempotency;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
-mod kill;
-#[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod kill;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
