@@ -8,6 +8,7 @@ mod claim;
 pub mod error;
 mod intent;
 mod observation;
+mod pending;
 pub mod recovery;
 pub mod refusals;
 mod resolution;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub use self::intent::RunningSlot;
+pub use self::pending::{Ending, Pending, Recorded, Seat, Sent, Wait};
 pub use self::resolution::{Resolve, ResolveError, Verdict};
 pub use self::settlement::UNKNOWN_HOLDS;
 
@@ -27,21 +29,18 @@ use self::claim::{Claims, Entered, Guard, Shared};
 use self::error::{RecordError, Shortage};
 use self::intent::{Keyed, Open, Refused};
 use self::observation::{Lapse, Observe};
-use self::settlement::Settle;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::seal::Place;
 use crate::model::call::Call;
 use crate::model::clock::{Clock, GuardedClock};
 use crate::model::id::AccountId;
-use crate::model::operation::Class;
-use crate::model::outcome::{Outcome, Reason};
-use crate::model::record::{Intent, Refusal, Reservation, Settlement};
+use crate::model::record::{Intent, Refusal, Reservation};
 use crate::model::reply::{KeptReply, Reply};
 use crate::model::task::{SubmitRef, TaskState};
+use crate::store::Store;
 use crate::store::error::{StoreError, WriteError};
 use crate::store::idempotency::{self, Fate, KeyUse};
-use crate::store::{Receipt, Store};
 use crate::telemetry::metrics::{self, KeyPresented};
 
 /// Keeps the record of every paid call.
@@ -76,75 +75,6 @@ pub enum Claim {
 pub struct Claimed {
     guard: Arc<Guard>,
     fingerprint: Digest,
-}
-
-/// What a call's slots do when it is settled. They are given back by a drop; this is what goes beyond.
-pub trait Seat: Send + 'static {
-    /// The intent is recorded.
-    fn opened(&mut self, intent: u64);
-
-    /// The call is settled; `task_id` is what it created.
-    fn settled(self, intent: u64, outcome: Outcome, task_id: Option<&str>);
-}
-
-/// Whether bytes of a call have left.
-pub trait Sent: Send + Sync + 'static {
-    /// Whether a byte may have left.
-    fn is_sent(&self) -> bool;
-}
-
-/// A recorded intent without a settlement.
-pub struct Pending<S: Seat> {
-    recorder: Arc<Recorder>,
-    intent: u64,
-    account: AccountId,
-    class: Class,
-    opened_at: Instant,
-    claimed: Option<Claimed>,
-    seat: Option<S>,
-    sent: Option<Box<dyn Sent>>,
-    attempts: u32,
-}
-
-/// What came of a call, as its relay tells it.
-#[derive(Debug)]
-pub struct Ending<'a> {
-    /// Its fate.
-    pub outcome: Outcome,
-    /// Why.
-    pub reason: Reason,
-    /// The whole reply, if one came.
-    pub reply: Option<&'a Arc<Reply>>,
-    /// The provider's own code.
-    pub code: Option<i64>,
-    /// The task it created.
-    pub task_id: Option<String>,
-    /// The provider's name for the request.
-    pub upstream_request: Option<String>,
-}
-
-impl Ending<'_> {
-    /// No reply came, and nothing more is known.
-    #[must_use]
-    pub const fn unanswered(outcome: Outcome, reason: Reason) -> Self {
-        Self {
-            outcome,
-            reason,
-            reply: None,
-            code: None,
-            task_id: None,
-            upstream_request: None,
-        }
-    }
-}
-
-/// Whether a settlement is on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    /// It is, or will be with the next commit.
-    Yes,
-    /// Its commit failed: the process is about to end.
-    Failed,
 }
 
 impl Recorder {
@@ -328,17 +258,16 @@ impl Recorder {
             Err(_) => return Err(RecordError::TooSlow),
         };
         seat.opened(intent);
-        Ok(Pending {
-            recorder: Arc::clone(self),
+        let class = call.operation.class();
+        Ok(Pending::new(
+            Arc::clone(self),
             intent,
             account,
-            class: call.operation.class(),
+            class,
             opened_at,
             claimed,
-            seat: Some(seat),
-            sent: None,
-            attempts: 0,
-        })
+            seat,
+        ))
     }
 
     fn intent(&self, call: &Call, account: AccountId, idempotency: Option<Digest>) -> Intent {
@@ -430,148 +359,5 @@ impl Recorder {
     }
 }
 
-impl<S: Seat> Pending<S> {
-    /// The sequence number of its intent.
-    #[must_use]
-    pub const fn intent(&self) -> u64 {
-        self.intent
-    }
-
-    /// The account it was recorded for.
-    #[must_use]
-    pub const fn account(&self) -> AccountId {
-        self.account
-    }
-
-    /// An attempt begins: from now on, `sent` says what a drop settles.
-    pub fn attempting(&mut self, sent: impl Sent) {
-        self.attempts += 1;
-        self.sent = Some(Box::new(sent));
-    }
-
-    /// The attempt ended without a byte sent, or was refused outright: a drop now settles as not sent.
-    pub fn back_at_the_start(&mut self) {
-        self.sent = None;
-    }
-
-    /// The slots it holds.
-    pub fn seat_mut(&mut self) -> Option<&mut S> {
-        self.seat.as_mut()
-    }
-
-    /// How many attempts were begun.
-    #[must_use]
-    pub const fn attempts(&self) -> u32 {
-        self.attempts
-    }
-
-    /// Commits what came of the call, tells those that wait for its key, and gives its slots back.
-    ///
-    /// `wait` says whether it returns before the commit.
-    ///
-    /// # Cancel safety
-    /// The settlement is handed over at once; dropping the future only gives up waiting for it.
-    pub async fn settle(mut self, ending: Ending<'_>, wait: Wait) -> Recorded {
-        let receipt = self.hand_over(&ending, wait);
-        match (receipt, wait) {
-            (Some(receipt), Wait::ForCommit) => match receipt.await {
-                Ok(()) => Recorded::Yes,
-                Err(error) => {
-                    let task_id = ending.task_id.as_deref().unwrap_or_default();
-                    tracing::error!(error = %error, intent = self.intent, task_id, "a settlement was not recorded");
-                    Recorded::Failed
-                }
-            },
-            _ => Recorded::Yes,
-        }
-    }
-
-    fn hand_over(&mut self, ending: &Ending<'_>, wait: Wait) -> Option<Receipt<Settle>> {
-        let seat = self.seat.take()?;
-        let claim = self.claimed.take().map(|claimed| claimed.guard);
-        if let Some(claim) = &claim {
-            claim.learn(ending.shared(self.intent));
-        }
-        let keyed = claim.is_some() && ending.outcome.is_replayed();
-        let most = match self.class {
-            Class::Submit => MOST_SUBMIT_REPLY,
-            Class::Call | Class::Query => MOST_CALL_REPLY,
-        };
-        let kept = ending.reply.filter(|reply| keyed && reply.body.len() <= most);
-        let sealed = kept.and_then(|reply| self.recorder.seal(self.intent, reply));
-        let settlement = Settlement {
-            intent: self.intent,
-            outcome: ending.outcome,
-            reason: ending.reason,
-            account: self.account,
-            status: ending.reply.map(|reply| reply.status.as_u16()),
-            code: ending.code,
-            task_id: ending.task_id.clone(),
-            upstream_request: ending.upstream_request.clone(),
-            attempts: self.attempts,
-            reply_bytes: ending.reply.map_or(0, |reply| reply.body.len() as u64),
-            duration_micros: u64::try_from((self.recorder.clock.monotonic() - self.opened_at).as_micros())
-                .unwrap_or(u64::MAX),
-        };
-        let relaxed = wait == Wait::Not;
-        let settle = Settle {
-            upstream: self.recorder.upstream,
-            settlement,
-            reply: sealed,
-            claim,
-            relaxed,
-        };
-        let receipt = self.recorder.store.follow_up(settle);
-        seat.settled(self.intent, ending.outcome, ending.task_id.as_deref());
-        Some(receipt)
-    }
-}
-
-impl Ending<'_> {
-    /// What those that wait for the same key are told.
-    fn shared(&self, intent: u64) -> Shared {
-        match (self.outcome, self.reply) {
-            (Outcome::Succeeded | Outcome::Rejected | Outcome::Refused, Some(reply)) => Shared::Reply {
-                reply: Arc::clone(reply),
-                intent,
-            },
-            (Outcome::NotSent | Outcome::Refused, _) => Shared::Unsent,
-            _ => Shared::Unknown { intent },
-        }
-    }
-}
-
-/// Whether a settlement is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Until it is on the disk: submits and keyed calls, whose repeat must be a replay.
-    ForCommit,
-    /// It rides with the next commit.
-    Not,
-}
-
-impl<S: Seat> Drop for Pending<S> {
-    fn drop(&mut self) {
-        if self.seat.is_none() {
-            return;
-        }
-        let sent = self.sent.as_ref().is_some_and(|sent| sent.is_sent());
-        let outcome = if sent { Outcome::Unknown } else { Outcome::NotSent };
-        let reason = if std::thread::panicking() {
-            Reason::Interrupted
-        } else {
-            Reason::HungUp
-        };
-        let ending = Ending::unanswered(outcome, reason);
-        drop(self.hand_over(&ending, Wait::Not));
-    }
-}
-
 /// How long an intent may take to be recorded before its call is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The largest kept reply to a submit.
-const MOST_SUBMIT_REPLY: usize = 64 * 1024;
-
-/// The largest kept reply to a call.
-const MOST_CALL_REPLY: usize = 256 * 1024;
