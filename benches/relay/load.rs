@@ -76,7 +76,10 @@ impl Target {
         }
         let rate = requests_per_second(latencies.len(), begun.elapsed());
         latencies.sort_unstable();
-        let median = latencies.get(latencies.len() / 2).copied().ok_or("no request was answered")?;
+        let median = latencies
+            .get(latencies.len() / 2)
+            .copied()
+            .ok_or("no request was answered")?;
         Ok(Measured {
             requests: latencies.len(),
             rate,
@@ -84,7 +87,12 @@ impl Target {
         })
     }
 
-    async fn connect(&self) -> Result<(SendRequest<Full<Bytes>>, impl Future<Output = hyper::Result<()>> + Send + use<>)> {
+    async fn connect(
+        &self,
+    ) -> Result<(
+        SendRequest<Full<Bytes>>,
+        impl Future<Output = hyper::Result<()>> + Send + use<>,
+    )> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         Ok(http1::handshake(TokioIo::new(stream)).await?)
@@ -102,12 +110,17 @@ impl Target {
             let asked = Instant::now();
             let over = match until {
                 Until::Passed(length) => asked - begun >= length,
-                Until::Answered(_) => left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err(),
+                Until::Answered(_) => left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                    .is_err(),
             };
             if over {
                 return Ok(latencies);
             }
-            let answer = sender.send_request(self.request()).await.map_err(|error| error.to_string())?;
+            let answer = sender
+                .send_request(self.request())
+                .await
+                .map_err(|error| error.to_string())?;
             let status = answer.status();
             let body = answer.into_body().collect().await.map_err(|error| error.to_string())?;
             if status != StatusCode::OK {

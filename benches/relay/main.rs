@@ -69,7 +69,10 @@ fn main() -> ExitCode {
         _ => {
             let quick = arguments.iter().any(|argument| argument == "--quick");
             let only = arguments.iter().find(|argument| !argument.starts_with('-'));
-            run(measure(if quick { Plan::QUICK } else { Plan::WHOLE }, only.map(String::as_str)))
+            run(measure(
+                if quick { Plan::QUICK } else { Plan::WHOLE },
+                only.map(String::as_str),
+            ))
         }
     };
     match done {

@@ -50,7 +50,11 @@ impl Relay {
     pub(crate) async fn start(store: &OnDisk, upstream: SocketAddr) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.arg("serve").env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg("serve")
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.current_dir(store.folder.path());
         for (name, value) in environment(&file(store.folder.path()), address, upstream) {
             command.env(name, value);
@@ -97,10 +101,13 @@ pub(crate) async fn serve_in_memory() -> Result<()> {
     let mut arguments = std::env::args().skip(2);
     let mut address = || -> Result<SocketAddr> { Ok(arguments.next().ok_or("an address is missing")?.parse()?) };
     let (own, upstream) = (address()?, address()?);
-    // The level that the program itself logs at.
-    init::logs("info", Format::Json, Stream::Error);
+    init::logs(LOG_LEVEL, Format::Json, Stream::Error);
     let config = config(Path::new("unused.redb"), own, upstream)?;
-    let keys = |_: StoreId| Ok::<_, OpenError>(vec![MasterKey::from_base64(&Secret::new(MASTER.to_owned())).map_err(|_| OpenError::WrongKey)?]);
+    let keys = |_: StoreId| {
+        Ok::<_, OpenError>(vec![
+            MasterKey::from_base64(&Secret::new(MASTER.to_owned())).map_err(|_| OpenError::WrongKey)?,
+        ])
+    };
     let opened = Store::open_backend(
         InMemoryBackend::new(),
         &OpenOptions {
@@ -112,9 +119,18 @@ pub(crate) async fn serve_in_memory() -> Result<()> {
             entropy: &OsEntropy,
         },
     )?;
-    let app = App::open(&config, &Outside::real()?, StoreSource::Opened(Box::new(opened)), Box::new(|| 0)).await?;
+    let app = App::open(
+        &config,
+        &Outside::real()?,
+        StoreSource::Opened(Box::new(opened)),
+        Box::new(|| 0),
+    )
+    .await?;
     let key = issue(&app).await?;
-    let server = Server::new(Arc::new(poem::EndpointExt::boxed(app.endpoint())), server::Limits::default());
+    let server = Server::new(
+        Arc::new(poem::EndpointExt::boxed(app.endpoint())),
+        server::Limits::default(),
+    );
     server.listen(server::bind(&own.ip().to_string(), own.port())?)?;
     app.run_in_background(&config);
     table::say(key.expose());
@@ -168,7 +184,7 @@ fn file(folder: &Path) -> std::path::PathBuf {
 }
 
 /// The environment of a server: whatever is not named stands at its default.
-fn environment(store: &Path, address: SocketAddr, upstream: SocketAddr) -> [(&'static str, String); 10] {
+fn environment(store: &Path, address: SocketAddr, upstream: SocketAddr) -> [(&'static str, String); 11] {
     [
         ("DATABASE_URL", store.display().to_string()),
         ("API_KEY_ENCRYPTION_KEY", MASTER.to_owned()),
@@ -180,14 +196,20 @@ fn environment(store: &Path, address: SocketAddr, upstream: SocketAddr) -> [(&'s
         ("VOLC_HOST", upstream.to_string()),
         ("STORE_RESERVE_BYTES", "0".to_owned()),
         ("DRAIN_TIMEOUT", "0s".to_owned()),
+        ("LOG_LEVEL", LOG_LEVEL.to_owned()),
     ]
 }
 
 fn config(store: &Path, address: SocketAddr, upstream: SocketAddr) -> Result<Config> {
     let variables = environment(store, address, upstream);
-    let vars = variables.iter().fold(MapVars::default(), |vars, (name, value)| vars.with(name, value));
+    let vars = variables
+        .iter()
+        .fold(MapVars::default(), |vars, (name, value)| vars.with(name, value));
     Ok(Config::parse(&vars)?)
 }
 
 /// The key that every store of the bench is sealed under.
 const MASTER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// No line for each request: nginx writes none either.
+const LOG_LEVEL: &str = "warn";

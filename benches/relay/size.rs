@@ -14,7 +14,12 @@ pub(crate) async fn measure(plan: Plan, table: &mut Table) -> Result<()> {
     table.line("idle", megabytes(relay.process.resident()?), "MB", Bound::AtMost(30.0));
     relay.target.load(64, Until::Answered(plan.requests)).await?;
     let after = megabytes(relay.process.resident()?);
-    table.line(&format!("after {} requests", plan.requests), after, "MB", Bound::AtMost(80.0));
+    table.line(
+        &format!("after {} requests", plan.requests),
+        after,
+        "MB",
+        Bound::AtMost(80.0),
+    );
     Ok(())
 }
 

@@ -55,7 +55,11 @@ pub(crate) async fn measure(plan: Plan, table: &mut Table) -> Result<()> {
     for connections in [1, 32, 128] {
         let mut lines = vec![Line::new(DIRECT, Target::new(upstream.address, "none")?, None)];
         if let Some(nginx) = &nginx {
-            lines.push(Line::new(NGINX, Target::new(nginx.address, "none")?, Some(&nginx.process)));
+            lines.push(Line::new(
+                NGINX,
+                Target::new(nginx.address, "none")?,
+                Some(&nginx.process),
+            ));
         }
         lines.push(Line::new(ON, on.target.clone(), Some(&on.process)));
         lines.push(Line::new(OFF, off.target.clone(), Some(&off.process)));
@@ -89,11 +93,19 @@ fn report(connections: usize, lines: &[Line<'_>], table: &mut Table) {
     if find(NGINX).is_none() {
         table.note("nginx is not installed: no ratios");
     }
-    for (name, over, added) in [(ON, [None, Some(0.35), Some(0.40)], 0.6), (OFF, [None, Some(0.50), Some(0.50)], 0.25)] {
+    for (name, over, added) in [
+        (ON, [None, Some(0.35), Some(0.40)], 0.6),
+        (OFF, [None, Some(0.50), Some(0.50)], 0.25),
+    ] {
         let Some(line) = find(name) else { continue };
         let at = usize::from(connections >= 32) + usize::from(connections >= 128);
         if let Some(nginx) = find(NGINX) {
-            let ratios: Vec<f64> = line.rates.iter().zip(&nginx.rates).map(|(own, other)| own / other).collect();
+            let ratios: Vec<f64> = line
+                .rates
+                .iter()
+                .zip(&nginx.rates)
+                .map(|(own, other)| own / other)
+                .collect();
             let bound = over.get(at).copied().flatten().map_or(Bound::None, Bound::AtLeast);
             table.line(&format!("requests/s over nginx, {name}"), median(&ratios), "", bound);
         }

@@ -28,8 +28,18 @@ pub(crate) async fn measure(plan: Plan, table: &mut Table) -> Result<()> {
         killed.push(millis(begun.elapsed()));
         relay.process.end()?;
     }
-    table.line("start to ready after a clean stop", median(&clean), "ms", Bound::AtMost(300.0));
-    table.line("start to ready after a kill", median(&killed), "ms", Bound::AtMost(2000.0));
+    table.line(
+        "start to ready after a clean stop",
+        median(&clean),
+        "ms",
+        Bound::AtMost(300.0),
+    );
+    table.line(
+        "start to ready after a kill",
+        median(&killed),
+        "ms",
+        Bound::AtMost(2000.0),
+    );
 
     let few = Relay::start(&empty, upstream.address).await?;
     let many = Relay::start(&long, upstream.address).await?;
