@@ -126,20 +126,27 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             { fields::ROUTE } = route,
             { fields::KEY_ID } = tracing::field::Empty,
             { fields::OPERATION } = tracing::field::Empty,
-            { fields::OUTCOME } = tracing::field::Empty,
-            { fields::STATUS } = tracing::field::Empty,
-            { fields::DURATION_MS } = tracing::field::Empty,
         );
         let mut response = self.answer(request, &arrival).instrument(span.clone()).await;
         let took = self.services.clock.monotonic().saturating_duration_since(arrival.at);
         let status = response.status().as_u16();
         metrics::http_request(route, method, status, took);
-        span.record(fields::STATUS, status);
-        span.record(fields::DURATION_MS, took.as_secs_f64() * 1000.0);
+        // Fields of the event and not of the span: the formatter reads and writes all of a span's at every record.
+        let millis = took.as_secs_f64() * 1000.0;
         span.in_scope(|| match route {
             // Probes come every few seconds and tell nothing.
-            "/health" | "/ready" | "/metrics" => tracing::debug!("answered"),
-            _ => tracing::info!("answered"),
+            "/health" | "/ready" | "/metrics" => {
+                tracing::debug!(
+                    { fields::STATUS } = status,
+                    { fields::DURATION_MS } = millis,
+                    "answered"
+                );
+            }
+            _ => tracing::info!(
+                { fields::STATUS } = status,
+                { fields::DURATION_MS } = millis,
+                "answered"
+            ),
         });
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&arrival.request.to_string()) {

@@ -23,6 +23,7 @@ use crate::crypto::digest::sha256;
 use crate::model::caller::{Caller, Identity};
 use crate::model::key::Scope;
 use crate::model::origin::Origin;
+use crate::telemetry::fields;
 
 /// What an operation demands of its caller.
 pub trait Demand: Send + Sync + 'static {
@@ -256,10 +257,10 @@ async fn authorize<D: Demand, B: TakesBody>(
         .authenticator
         .verify(&presented, &parts, &hash, D::SCOPE)
         .map_err(refuse)?;
-    tracing::Span::current().record(
-        crate::telemetry::fields::KEY_ID,
-        tracing::field::display(caller.identity),
-    );
+    if D::PLANE == Plane::Admin {
+        // A relayed call names its key together with its operation.
+        tracing::Span::current().record(fields::KEY_ID, tracing::field::display(caller.identity));
+    }
     let body = B::parse(request, bytes)?;
     Ok(Authorized {
         caller,

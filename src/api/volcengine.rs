@@ -94,12 +94,13 @@ impl VolcengineApi {
             services,
             ..
         } = authorized;
-        let span = tracing::Span::current();
-        span.record(fields::OPERATION, operation.label());
+        tracing::record_all!(
+            tracing::Span::current(),
+            { fields::KEY_ID } = %caller.identity,
+            { fields::OPERATION } = operation.label(),
+        );
         let call = call(operation, caller, body, &arrival, request.headers())?;
-        let answered = services.relay.run(call, Lane::Interactive).await;
-        span.record(fields::OUTCOME, if answered.is_ok() { "answered" } else { "failed" });
-        Ok(Relayed(answered?))
+        Ok(Relayed(services.relay.run(call, Lane::Interactive).await?))
     }
 }
 

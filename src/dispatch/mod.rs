@@ -138,20 +138,21 @@ impl Dispatcher {
     /// Dropping the future closes the connection; what happened is then what the mark says.
     pub async fn attempt(&self, call: &Call, account: AccountId, number: u32, mark: SentMark) -> Attempt {
         let begun = Instant::now();
-        let span = tracing::info_span!(
-            "attempt",
-            { fields::UPSTREAM } = volcengine::NAME,
-            { fields::ACCOUNT_ID } = %account,
-            { fields::ATTEMPT } = number,
-            { fields::OUTCOME } = tracing::field::Empty,
-        );
-        let result = tracing::Instrument::instrument(self.exchange(call, account, mark), span.clone()).await;
         let attempt = Attempt {
-            result,
+            result: self.exchange(call, account, mark).await,
             took: begun.elapsed(),
         };
         let outcome = attempt.outcome();
-        span.record(fields::OUTCOME, outcome.label());
+        if let Err(error) = &attempt.result {
+            tracing::warn!(
+                { fields::UPSTREAM } = volcengine::NAME,
+                { fields::ACCOUNT_ID } = %account,
+                { fields::ATTEMPT } = number,
+                { fields::OUTCOME } = outcome.label(),
+                error = %error,
+                "an attempt brought no whole reply"
+            );
+        }
         if let Some(account) = self.accounts.iter().find(|known| known.id == account) {
             metrics::attempt(volcengine::NAME, &account.label, call.operation, outcome);
         }
@@ -180,9 +181,7 @@ impl Dispatcher {
             mark,
             patience: self.patience,
         };
-        let received = self.transport.send(outbound).await.inspect_err(|error| {
-            tracing::warn!(error = %error, "an attempt brought no whole reply");
-        })?;
+        let received = self.transport.send(outbound).await?;
         metrics::upstream_duration(volcengine::NAME, call.operation, received.first_byte, received.total);
         let verdict = volcengine::read(call.operation, received.status, &received.headers, &received.body);
         Ok((volcengine::reply(&received), verdict))

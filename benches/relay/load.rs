@@ -1,0 +1,151 @@
+//! The load: a closed loop on keep-alive connections, one request in flight on each.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Result;
+
+/// Whom the load is for, and with which key.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    authorization: HeaderValue,
+}
+
+/// When a run is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    Passed(Duration),
+    Answered(usize),
+}
+
+/// What a run measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    pub(crate) requests: usize,
+    pub(crate) rate: f64,
+    pub(crate) median: Duration,
+}
+
+impl Target {
+    pub(crate) fn new(address: SocketAddr, key: &str) -> Result<Self> {
+        let authorization = HeaderValue::try_from(format!("Bearer {key}"))?;
+        Ok(Self { address, authorization })
+    }
+
+    /// Loads it over so many connections.
+    pub(crate) async fn load(&self, connections: usize, until: Until) -> Result<Measured> {
+        let barrier = Arc::new(Barrier::new(connections + 1));
+        let left = Arc::new(AtomicUsize::new(match until {
+            Until::Passed(_) => usize::MAX,
+            Until::Answered(number) => number,
+        }));
+        let mut loops = JoinSet::new();
+        for _ in 0..connections {
+            let (sender, connection) = self.connect().await?;
+            let (target, barrier, left) = (self.clone(), Arc::clone(&barrier), Arc::clone(&left));
+            loops.spawn(async move {
+                let asking = async move {
+                    barrier.wait().await;
+                    target.ask(sender, until, &left).await
+                };
+                tokio::select! {
+                    asked = asking => asked,
+                    _ = connection => Err("a connection was closed".to_owned()),
+                }
+            });
+        }
+        barrier.wait().await;
+        let begun = Instant::now();
+        let mut latencies = Vec::new();
+        while let Some(done) = loops.join_next().await {
+            latencies.extend(done??);
+        }
+        let rate = requests_per_second(latencies.len(), begun.elapsed());
+        latencies.sort_unstable();
+        let median = latencies
+            .get(latencies.len() / 2)
+            .copied()
+            .ok_or("no request was answered")?;
+        Ok(Measured {
+            requests: latencies.len(),
+            rate,
+            median,
+        })
+    }
+
+    async fn connect(
+        &self,
+    ) -> Result<(
+        SendRequest<Full<Bytes>>,
+        impl Future<Output = hyper::Result<()>> + Send + use<>,
+    )> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        Ok(http1::handshake(TokioIo::new(stream)).await?)
+    }
+
+    async fn ask(
+        &self,
+        mut sender: SendRequest<Full<Bytes>>,
+        until: Until,
+        left: &AtomicUsize,
+    ) -> std::result::Result<Vec<Duration>, String> {
+        let begun = Instant::now();
+        let mut latencies = Vec::with_capacity(1 << 14);
+        loop {
+            let asked = Instant::now();
+            let over = match until {
+                Until::Passed(length) => asked - begun >= length,
+                Until::Answered(_) => left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                    .is_err(),
+            };
+            if over {
+                return Ok(latencies);
+            }
+            let answer = sender
+                .send_request(self.request())
+                .await
+                .map_err(|error| error.to_string())?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await.map_err(|error| error.to_string())?;
+            if status != StatusCode::OK {
+                return Err(format!("{status}: {}", String::from_utf8_lossy(&body.to_bytes())));
+            }
+            latencies.push(asked.elapsed());
+        }
+    }
+
+    fn request(&self) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(Bytes::from_static(BODY)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = http::Uri::from_static("/?Action=CVProcess&Version=2022-08-31");
+        let headers = request.headers_mut();
+        headers.insert(HOST, HeaderValue::from_static("localhost"));
+        headers.insert(AUTHORIZATION, self.authorization.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^52")]
+fn requests_per_second(requests: usize, took: Duration) -> f64 {
+    requests as f64 / took.as_secs_f64()
+}
+
+/// A synchronous call, which is answered with 0.45 KB.
+const BODY: &[u8] = br#"{"req_key":"jimeng_t2i_v40","prompt":"a lighthouse at dusk, oil on canvas","return_url":true}"#;
