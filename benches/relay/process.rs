@@ -113,4 +113,4 @@ pub(crate) fn folder() -> Result<tempfile::TempDir> {
 }
 
 /// How long a child may take to listen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

@@ -44,7 +44,7 @@ impl Queue {
     /// One more waiter at the end.
     fn join(&mut self) {
         let gate = self.gate.clone();
-        let deadline = Instant::now() + Duration::from_secs(3600);
+        let deadline = Instant::now() + Duration::from_hours(1);
         let mut waiting: Waiting = Box::pin(async move { gate.admit(OWNER, Lane::Interactive, deadline).await });
         // Its future joins the line when it is first asked.
         drop(poll(&mut waiting));
