@@ -14,12 +14,12 @@ pub(crate) struct ManualClock {
 impl ManualClock {
     pub(crate) fn forward(&self, length: Duration) {
         self.added_micros
-            .fetch_add(length.as_micros() as i64, Ordering::Relaxed);
+            .fetch_add(i64::try_from(length.as_micros()).unwrap(), Ordering::Relaxed);
     }
 
     pub(crate) fn back(&self, length: Duration) {
         self.added_micros
-            .fetch_sub(length.as_micros() as i64, Ordering::Relaxed);
+            .fetch_sub(i64::try_from(length.as_micros()).unwrap(), Ordering::Relaxed);
     }
 }
 

@@ -14,7 +14,7 @@ mod time;
 mod valve;
 mod wire;
 
-pub(crate) use backend::{Crash, Disk, Images};
+pub(crate) use backend::{Crash, Disk};
 pub(crate) use book::Book;
 pub(crate) use brake::{Brake, Stop};
 pub(crate) use client::{Client, REGION, Reply};
