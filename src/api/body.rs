@@ -88,7 +88,12 @@ impl Bodies {
                 joined.extend_from_slice(&chunk);
             }
         }
-        let bytes = if joined.is_empty() { whole } else { joined.freeze() };
+        let bytes = match (joined.is_empty(), whole.len()) {
+            // A slice would keep hyper's whole buffer, which it then cannot use for the next request.
+            (true, ..=SMALL) => Bytes::copy_from_slice(&whole),
+            (true, _) => whole,
+            (false, _) => joined.freeze(),
+        };
         Ok(Bytes::from_owner(Held { bytes, _share: share }))
     }
 
@@ -105,6 +110,9 @@ impl Bodies {
         )
     }
 }
+
+/// Copying this much costs less than a new buffer.
+const SMALL: usize = 4096;
 
 /// The longest pause within a body.
 const IDLE: Duration = Duration::from_secs(10);

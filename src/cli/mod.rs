@@ -80,8 +80,8 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         Command::Keygen => keygen::run()?,
         Command::Openapi => openapi::run()?,
         Command::Health => {
-            let config = startup::config()?;
-            startup::run(health::run(&config.server))?;
+            let server = startup::server()?;
+            startup::run(health::run(&server))?;
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::CliError;
 use crate::app;
-use crate::config::{Config, Environment, LogFormat};
+use crate::config::{self, Config, Environment, LogFormat};
 use crate::server::privilege;
 use crate::telemetry::init::{self, Format, Stream};
 
@@ -16,6 +16,14 @@ use crate::telemetry::init::{self, Format, Stream};
 /// [`CliError::Config`] with every mistake, [`CliError::File`] where `.env` cannot be read.
 pub(super) fn config() -> Result<Config, CliError> {
     Ok(Config::parse_with_dotenv(&Environment, &dotenv(Path::new(".env"))?)?)
+}
+
+/// Where the server of this environment listens.
+///
+/// # Errors
+/// As [`config`].
+pub(super) fn server() -> Result<config::Server, CliError> {
+    Ok(Config::parse_server(&Environment, &dotenv(Path::new(".env"))?)?)
 }
 
 fn dotenv(path: &Path) -> Result<String, CliError> {

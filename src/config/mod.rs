@@ -72,6 +72,26 @@ impl Config {
         )
     }
 
+    /// Reads only where the server listens, for a probe that needs no secret.
+    ///
+    /// # Errors
+    /// As [`Config::parse_with_dotenv`], of the variables it reads.
+    pub fn parse_server(vars: &dyn Vars, dotenv: &str) -> Result<Server, Mistakes> {
+        let (lower, mistakes) = read_dotenv(dotenv);
+        let layered = Layered {
+            upper: vars,
+            lower: &lower,
+        };
+        let mut reader = Reader::new(&layered);
+        reader.mistakes = mistakes;
+        let server = Server::read(&mut reader);
+        if reader.mistakes.is_empty() {
+            Ok(server)
+        } else {
+            Err(Mistakes::new(reader.mistakes))
+        }
+    }
+
     fn read(vars: &dyn Vars, mistakes: Vec<Mistake>) -> Result<Self, Mistakes> {
         let mut reader = Reader::new(vars);
         reader.mistakes = mistakes;

@@ -393,3 +393,12 @@ fn the_example_and_the_list_name_each_variable_that_is_read() {
     let shown: Vec<&str> = shown.lines().filter_map(|line| line.split('=').next()).collect();
     assert_eq!(shown, VARIABLES);
 }
+
+#[test]
+fn a_probe_learns_where_the_server_listens_without_any_secret() {
+    let vars = MapVars::default().with("PORT", "9090");
+
+    let server = Config::parse_server(&vars, "HOST=127.0.0.1").unwrap();
+
+    assert_eq!((server.host.to_string().as_str(), server.port), ("127.0.0.1", 9090));
+}

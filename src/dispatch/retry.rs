@@ -21,13 +21,9 @@ pub enum Next {
     After(Duration, RetryReason),
 }
 
-/// What is known when an attempt ends.
+/// The moment at which an attempt ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Situation {
-    /// The class of its operation.
-    pub class: Class,
-    /// Attempts that were made.
-    pub made: u32,
+pub struct Moment {
     /// Until when a further one must have begun.
     pub latest: Instant,
     /// The monotonic moment.
@@ -40,12 +36,14 @@ pub struct Situation {
 
 /// Decides. A paid call is repeated only if no connection took it or the upstream refused it outright; what is free is
 /// also repeated after a failure.
+///
+/// `made` counts the attempts so far. `moment` is asked only where another attempt is worth making.
 #[must_use]
-pub fn next(attempt: &Attempt, situation: &Situation) -> Next {
-    if situation.made >= MOST_ATTEMPTS {
+pub fn next(attempt: &Attempt, class: Class, made: u32, moment: impl FnOnce() -> Moment) -> Next {
+    if made >= MOST_ATTEMPTS {
         return Next::Stop;
     }
-    let free = situation.class == Class::Query;
+    let free = class == Class::Query;
     let reason = match &attempt.result {
         Err(error) if error.phase == Phase::Connect => RetryReason::Connect,
         Err(_) if free => RetryReason::Failed,
@@ -56,8 +54,9 @@ pub fn next(attempt: &Attempt, situation: &Situation) -> Next {
             Again::Failed | Again::No => return Next::Stop,
         },
     };
-    let wait = asked(attempt, situation.wall).unwrap_or_else(|| backoff(situation.made, situation.jitter));
-    if situation.now + wait >= situation.latest {
+    let moment = moment();
+    let wait = asked(attempt, moment.wall).unwrap_or_else(|| backoff(made, moment.jitter));
+    if moment.now + wait >= moment.latest {
         return Next::Stop;
     }
     Next::After(wait, reason)
@@ -132,17 +131,12 @@ mod tests {
         let now = Instant::now();
         let wall = "2026-02-24T10:00:00Z".parse().unwrap();
         let latest = now + Duration::from_secs(100);
-        next(
-            attempt,
-            &Situation {
-                class,
-                made: 1,
-                latest,
-                now,
-                wall,
-                jitter: 1.0,
-            },
-        )
+        next(attempt, class, 1, || Moment {
+            latest,
+            now,
+            wall,
+            jitter: 1.0,
+        })
     }
 
     const SUBMIT: Operation = Operation::Sync2AsyncSubmitTask;
@@ -204,25 +198,18 @@ mod tests {
         let now = Instant::now();
         let wall = Timestamp::EPOCH;
         let attempt = failed(Phase::Connect);
-        let third = Situation {
-            class: Class::Submit,
-            made: 3,
-            latest: now + LONGEST_ASKED,
-            now,
-            wall,
-            jitter: 0.0,
+        let moment = |latest| {
+            move || Moment {
+                latest,
+                now,
+                wall,
+                jitter: 0.0,
+            }
         };
-        assert_eq!(next(&attempt, &third), Next::Stop);
         assert_eq!(
-            next(
-                &attempt,
-                &Situation {
-                    made: 1,
-                    latest: now,
-                    ..third
-                }
-            ),
+            next(&attempt, Class::Submit, 3, moment(now + LONGEST_ASKED)),
             Next::Stop
         );
+        assert_eq!(next(&attempt, Class::Submit, 1, moment(now)), Next::Stop);
     }
 }

@@ -68,8 +68,9 @@ impl Flight {
                 return Err(self.withdraw(pending).await);
             };
             upstream_time += attempt.took;
-            let situation = relay.situation(call.operation.class(), pending.attempts(), self.deadline);
-            let Next::After(wait, reason) = retry::next(&attempt, &situation) else {
+            let class = call.operation.class();
+            let moment = || relay.moment(class, self.deadline);
+            let Next::After(wait, reason) = retry::next(&attempt, class, pending.attempts(), moment) else {
                 let added = relay.clock.monotonic().saturating_duration_since(call.arrived);
                 metrics::overhead(call.operation, added.saturating_sub(upstream_time));
                 return self.land(pending, attempt).await;

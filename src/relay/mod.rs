@@ -24,7 +24,7 @@ use crate::admission::Admission;
 use crate::config::UnknownTasks;
 use crate::crypto::entropy::Entropy;
 use crate::dispatch::Dispatcher;
-use crate::dispatch::retry::Situation;
+use crate::dispatch::retry::Moment;
 use crate::model::call::{Call, HangUp};
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::id::AccountId;
@@ -200,7 +200,8 @@ impl Relay {
         })
     }
 
-    fn situation(&self, class: Class, made: u32, deadline: Instant) -> Situation {
+    /// The moment, for whoever decides about another attempt.
+    fn moment(&self, class: Class, deadline: Instant) -> Moment {
         let latest = match class {
             Class::Submit => deadline.checked_sub(crate::config::Volcengine::LEAST_TIME_TO_SUBMIT),
             Class::Call | Class::Query => Some(deadline),
@@ -210,9 +211,7 @@ impl Relay {
         // Without randomness the wait is the shortest: harmless, and the call still goes on.
         drop(self.entropy.fill(&mut random));
         let jitter = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
-        Situation {
-            class,
-            made,
+        Moment {
             latest: latest.unwrap_or(now),
             now,
             wall: self.clock.wall(),

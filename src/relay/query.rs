@@ -94,8 +94,8 @@ impl Relay {
                 .await;
             drop(permit);
             upstream_time += attempt.took;
-            let situation = self.situation(call.operation.class(), made, deadline);
-            if let Next::After(wait, reason) = retry::next(&attempt, &situation) {
+            let class = call.operation.class();
+            if let Next::After(wait, reason) = retry::next(&attempt, class, made, || self.moment(class, deadline)) {
                 metrics::retry(reason);
                 sleep(wait).await;
                 continue;

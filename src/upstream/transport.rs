@@ -160,7 +160,7 @@ impl Transport for Network {
     }
 }
 
-/// Reads a body of at most `max` bytes, without copying one that comes in a single frame.
+/// Reads a body of at most `max` bytes, without copying a large one that comes in a single frame.
 async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Fault> {
     let mut whole = Bytes::new();
     let mut joined = BytesMut::new();
@@ -178,8 +178,16 @@ async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Fault> {
             joined.extend_from_slice(&data);
         }
     }
-    Ok(if joined.is_empty() { whole } else { joined.freeze() })
+    Ok(match (joined.is_empty(), whole.len()) {
+        // A slice would keep hyper's whole buffer, which it then cannot use for the next reply.
+        (true, ..=SMALL_BODY) => Bytes::copy_from_slice(&whole),
+        (true, _) => whole,
+        (false, _) => joined.freeze(),
+    })
 }
+
+/// Copying this much costs less than a new buffer.
+const SMALL_BODY: usize = 4096;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
