@@ -25,6 +25,10 @@ use std::time::Duration;
 
 use self::table::Table;
 
+/// The program's own, since the bench runs the relay over a store in memory itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whatever went wrong: a bench has nobody who could handle it.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
