@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::error::{ApiError, Code, from_poem};
 use super::routes::Routes;
-use super::{Services, peer};
+use super::{Services, peer, volcengine};
 use crate::crypto::entropy;
 use crate::model::clock::Clock;
 use crate::model::id::RequestId;
@@ -86,7 +86,13 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         let path = request.original_uri().path().to_owned();
         request.set_data(Arc::clone(&self.services));
         request.set_data(arrival.clone());
-        let served = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+        let serving = async {
+            match volcengine::asked(&request) {
+                Some(asked) => volcengine::serve(asked, request).await.map_err(poem::Error::from),
+                None => self.inner.call(request).await,
+            }
+        };
+        let served = AssertUnwindSafe(serving).catch_unwind().await;
         let error = match served {
             Ok(Ok(response)) => return response,
             Ok(Err(error)) => error,

@@ -216,7 +216,11 @@ fn services(request: &Request) -> Result<&Arc<Services>, ApiError> {
         .ok_or_else(|| ApiError::new(Code::InternalError, "the request reached no service"))
 }
 
-async fn authorize<D: Demand, B: TakesBody>(
+/// Does the cheap checks, reads the body, verifies the credential over it, and reads the body's content.
+///
+/// # Errors
+/// [`ApiError`], with nothing read where the cheap checks fail.
+pub(super) async fn authorize<D: Demand, B: TakesBody>(
     request: &Request,
     body: &mut RequestBody,
 ) -> Result<Authorized<D, B>, ApiError> {

@@ -30,7 +30,7 @@ pub(super) struct SandboxArgs {
     /// Where the relay listens; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: SocketAddr,
-    /// Keep the store in this file instead of a temporary one; API_KEY_ENCRYPTION_KEY then opens it again
+    /// Keep the store in this file; a master key in the environment opens it again
     #[arg(long, value_name = "FILE")]
     pub(super) database: Option<PathBuf>,
     /// How long the imitation waits before every answer
