@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::CliError;
 use crate::app;
-use crate::config::{self, Config, Environment, LogFormat};
+use crate::config::{Config, Environment, LogFormat, Server};
 use crate::server::privilege;
 use crate::telemetry::init::{self, Format, Stream};
 
@@ -21,8 +21,8 @@ pub(super) fn config() -> Result<Config, CliError> {
 /// Where the server of this environment listens.
 ///
 /// # Errors
-/// As [`config`].
-pub(super) fn server() -> Result<config::Server, CliError> {
+/// As [`fn@config`].
+pub(super) fn server() -> Result<Server, CliError> {
     Ok(Config::parse_server(&Environment, &dotenv(Path::new(".env"))?)?)
 }
 
