@@ -83,7 +83,7 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     }
 
     async fn answer(&self, mut request: Request, arrival: &Arrival) -> Response {
-        let path = request.original_uri().path().to_owned();
+        let path = request.uri().path().to_owned();
         request.set_data(Arc::clone(&self.services));
         request.set_data(arrival.clone());
         let serving = async {
@@ -122,7 +122,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let arrival = self.arrival(&request);
-        let route = self.routes.label(request.original_uri().path());
+        let route = self.routes.label(request.uri().path());
         let method = method_label(request.method());
         let span = tracing::info_span!(
             "request",

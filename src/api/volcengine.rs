@@ -95,7 +95,7 @@ pub(super) enum Asked {
 ///
 /// The operations above are their document, and end in the same [`relay`].
 pub(super) fn asked(request: &Request) -> Option<Asked> {
-    match (request.method(), request.original_uri().path()) {
+    match (request.method(), request.uri().path()) {
         (&Method::POST, "/") => Some(Asked::Action),
         (&Method::POST, "/v1/submit") => Some(Asked::Named(Operation::Sync2AsyncSubmitTask)),
         (&Method::POST, "/v1/get-result") => Some(Asked::Named(Operation::Sync2AsyncGetResult)),
