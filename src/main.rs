@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// A call allocates a hundred times; this allocator takes a fifth less of the processor for it than the system's.
+/// Under load it takes less of the processor than the system's allocator: 59 against 70 µs a request, measured once.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
