@@ -54,7 +54,7 @@ macro_rules! documented {
 documented!(
     /// The `Action` of a Volcengine request.
     ActionParam,
-    Operation::ALL.iter().map(|operation| Value::from(operation.action())).collect()
+    Operation::VOLCENGINE.iter().filter_map(|operation| operation.action()).map(Value::from).collect()
 );
 
 documented!(

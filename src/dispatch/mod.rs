@@ -173,7 +173,7 @@ impl Dispatcher {
         let (uri, headers) = account
             .wire
             .request(call.operation, &call.body, call.accept.as_ref(), self.clock.wall())
-            .map_err(|_| unsent)?;
+            .ok_or(unsent)?;
         let outbound = Outbound {
             uri,
             headers,

@@ -1,7 +1,9 @@
 //! Pure values: no input, no output, nothing asynchronous.
 
+pub mod account;
 pub mod call;
 pub mod caller;
+pub mod catalogue;
 pub mod clock;
 pub mod control;
 pub mod id;
@@ -16,3 +18,4 @@ pub mod record;
 pub mod reply;
 pub mod secret;
 pub mod task;
+pub mod upstream;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// One kind of call that Tollgate relays.
 ///
-/// The names are Volcengine's visual API actions; the store keeps the position of a variant, so new ones go to the end.
+/// The names are Volcengine's visual API actions and OpenAI's endpoints; the store keeps the position of a variant, so
+/// new ones go to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Operation {
     /// `CVSync2AsyncSubmitTask`: creates a paid asynchronous task.
@@ -22,6 +23,25 @@ pub enum Operation {
     GetResult,
     /// `CVCancelTask`: withdraws a task that has not started; free.
     CancelTask,
+    /// `POST /v1/chat/completions`.
+    ChatCompletions,
+    /// `POST /v1/completions`: the older form, of one prompt.
+    Completions,
+    /// `POST /v1/embeddings`.
+    Embeddings,
+    /// `POST /v1/responses`.
+    Responses,
+    /// `POST /v1/images/generations`.
+    ImagesGenerations,
+}
+
+/// What an upstream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Protocol {
+    /// Volcengine's visual API: signed requests that name an action.
+    Volcengine,
+    /// OpenAI's HTTP API, as many providers speak it: a bearer key and a path.
+    OpenAi,
 }
 
 /// What an operation costs and whether it may be repeated.
@@ -37,7 +57,22 @@ pub enum Class {
 
 impl Operation {
     /// Every operation, for closed label sets.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
+        Self::Sync2AsyncSubmitTask,
+        Self::Sync2AsyncGetResult,
+        Self::Process,
+        Self::SubmitTask,
+        Self::GetResult,
+        Self::CancelTask,
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::ImagesGenerations,
+    ];
+
+    /// Volcengine's, in the order of their declaration.
+    pub const VOLCENGINE: [Self; 6] = [
         Self::Sync2AsyncSubmitTask,
         Self::Sync2AsyncGetResult,
         Self::Process,
@@ -46,12 +81,35 @@ impl Operation {
         Self::CancelTask,
     ];
 
+    /// What an upstream must speak to serve it.
+    #[must_use]
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Self::Sync2AsyncSubmitTask
+            | Self::Sync2AsyncGetResult
+            | Self::Process
+            | Self::SubmitTask
+            | Self::GetResult
+            | Self::CancelTask => Protocol::Volcengine,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::ImagesGenerations => Protocol::OpenAi,
+        }
+    }
+
     /// Its class.
     #[must_use]
     pub const fn class(self) -> Class {
         match self {
             Self::Sync2AsyncSubmitTask | Self::SubmitTask => Class::Submit,
-            Self::Process => Class::Call,
+            Self::Process
+            | Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::ImagesGenerations => Class::Call,
             Self::Sync2AsyncGetResult | Self::GetResult | Self::CancelTask => Class::Query,
         }
     }
@@ -66,20 +124,26 @@ impl Operation {
             Self::SubmitTask => "cv_submit_task",
             Self::GetResult => "cv_get_result",
             Self::CancelTask => "cv_cancel_task",
+            Self::ChatCompletions => "chat_completions",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::ImagesGenerations => "images_generations",
         }
     }
 
-    /// The `Action` that names it on Volcengine's wire.
+    /// The `Action` that names it on Volcengine's wire; `None` where it is not Volcengine's.
     #[must_use]
-    pub const fn action(self) -> &'static str {
-        match self {
+    pub const fn action(self) -> Option<&'static str> {
+        Some(match self {
             Self::Sync2AsyncSubmitTask => "CVSync2AsyncSubmitTask",
             Self::Sync2AsyncGetResult => "CVSync2AsyncGetResult",
             Self::Process => "CVProcess",
             Self::SubmitTask => "CVSubmitTask",
             Self::GetResult => "CVGetResult",
             Self::CancelTask => "CVCancelTask",
-        }
+            _ => return None,
+        })
     }
 
     /// The `Version` of that action (Volcengine's Python SDK 1.0.229).
@@ -94,7 +158,20 @@ impl Operation {
     /// The operation that an `Action` names, if we relay it. Case matters, as it does upstream.
     #[must_use]
     pub fn from_action(action: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operation| operation.action() == action)
+        Self::VOLCENGINE
+            .into_iter()
+            .find(|operation| operation.action() == Some(action))
+    }
+}
+
+impl Protocol {
+    /// Its name on the wire and in lists.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Volcengine => "volcengine",
+            Self::OpenAi => "openai",
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Verdict {
     pub upstream_request: Option<String>,
     /// Whether the same attempt may be made again.
     pub again: Again,
+    /// What it says of the account that got it.
+    pub symptom: Symptom,
 }
 
 /// What kind of body a reply has.
@@ -44,6 +46,25 @@ impl Form {
         let object = begins == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
         if object { Self::Object } else { Self::Other }
     }
+}
+
+/// What a reply says of the account that got it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Symptom {
+    /// It serves.
+    Healthy,
+    /// Nothing: the mistake is the client's own.
+    Neutral,
+    /// Its credential is not valid (401).
+    Unauthorized,
+    /// It may not use this model (403).
+    Forbidden,
+    /// Its money or plan is spent (402, quota messages).
+    Exhausted,
+    /// It is asked too often (429).
+    Limited,
+    /// The upstream behind it fails (5xx).
+    Failing,
 }
 
 /// Whether an attempt may be repeated, as far as its reply tells.

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::model::operation::{Class, Operation};
 use crate::model::outcome::Outcome;
 use crate::model::task::TaskState;
-use crate::upstream::{Again, Form, Verdict};
+use crate::upstream::{Again, Form, Symptom, Verdict};
 
 /// The parts of a reply that we look at. Anything may be missing or of another type.
 #[derive(Default, Deserialize)]
@@ -68,6 +68,7 @@ pub fn read(operation: Operation, status: StatusCode, headers: &HeaderMap, body:
             .and_then(|id| id.to_str().ok())
             .map(str::to_owned),
         again: answer.again(),
+        symptom: answer.symptom(status, code),
     }
 }
 
@@ -114,6 +115,18 @@ impl Answer {
             Self::Limited | Self::Denied => Outcome::Refused,
             Self::Risk | Self::Client => Outcome::Rejected,
             Self::Failure | Self::Unreadable => Outcome::Unknown,
+        }
+    }
+
+    /// Only a refused credential or signature speaks against the account: those come as a 401 of the gateway, before the
+    /// service. 50400 also means that the service was not bought or the content not allowed, so it passes through.
+    fn symptom(self, status: StatusCode, code: Option<i64>) -> Symptom {
+        match self {
+            Self::Success => Symptom::Healthy,
+            Self::Limited => Symptom::Limited,
+            Self::Denied if status == StatusCode::UNAUTHORIZED && code != Some(50_400) => Symptom::Unauthorized,
+            Self::Failure => Symptom::Failing,
+            Self::Denied | Self::Risk | Self::Client | Self::Unreadable => Symptom::Neutral,
         }
     }
 
