@@ -7,10 +7,12 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, StatusCode, Uri};
+use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -63,12 +65,81 @@ pub struct Received {
     pub total: Duration,
 }
 
-/// What sends a request and reads its whole reply: the network, or a test's script.
+/// A reply whose head has come.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its status.
+    pub status: StatusCode,
+    /// Every header.
+    pub headers: HeaderMap,
+    /// Its body, as it comes.
+    pub body: Arriving,
+    /// From the call to the head.
+    pub first_byte: Duration,
+    /// When the request was begun.
+    begun: Instant,
+}
+
+/// A body that is still coming. Dropping it closes the connection, unless the body is at its end.
+#[derive(Debug)]
+pub struct Arriving(Incoming);
+
+impl Arriving {
+    /// The next bytes as they came; `None` at the end.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+        loop {
+            return Poll::Ready(match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+                None => None,
+                Some(Err(_)) => Some(Err(Fault::Broken)),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => Some(Ok(data)),
+                    // Trailers tell us nothing.
+                    Err(_) => continue,
+                },
+            });
+        }
+    }
+}
+
+impl Opened {
+    /// Reads the rest of the reply, within the patience that its request was sent with.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] of the body's phase.
+    pub async fn collect(self, patience: Patience) -> Result<Received, UpstreamError> {
+        let failed = |fault| UpstreamError {
+            phase: Phase::Body,
+            fault,
+        };
+        let collecting = collect(self.body.0, patience.max_bytes);
+        let body = match timeout_at(self.begun + patience.total, collecting).await {
+            Ok(collected) => collected.map_err(failed)?,
+            Err(_) => return Err(failed(Fault::Timeout)),
+        };
+        Ok(Received {
+            status: self.status,
+            headers: self.headers,
+            body,
+            first_byte: self.first_byte,
+            total: self.begun.elapsed(),
+        })
+    }
+}
+
+/// A future of a transport.
+pub type Sending<'a, T> = Pin<Box<dyn Future<Output = Result<T, UpstreamError>> + Send + 'a>>;
+
+/// What sends a request: the network, or a test's script.
 pub trait Transport: Send + Sync + 'static {
-    /// Sends once.
+    /// Sends once, and reads the whole reply.
     ///
     /// Dropping the future closes the connection; whether a byte had left is what the mark says.
-    fn send(&self, request: Outbound) -> Pin<Box<dyn Future<Output = Result<Received, UpstreamError>> + Send + '_>>;
+    fn send(&self, request: Outbound) -> Sending<'_, Received>;
+
+    /// Sends once, and reads the head of the reply.
+    ///
+    /// Dropping the future is as for [`Transport::send`].
+    fn open(&self, request: Outbound) -> Sending<'_, Opened>;
 }
 
 /// The network.
@@ -100,7 +171,7 @@ impl Network {
         Ok(Self { client })
     }
 
-    async fn exchange(&self, request: Outbound) -> Result<Received, UpstreamError> {
+    async fn begin(&self, request: Outbound) -> Result<Opened, UpstreamError> {
         let begun = Instant::now();
         let Outbound {
             uri,
@@ -113,50 +184,38 @@ impl Network {
         *outgoing.method_mut() = http::Method::POST;
         *outgoing.uri_mut() = uri;
         *outgoing.headers_mut() = headers;
-
-        let phase = |mark: &SentMark| if mark.is_sent() { Phase::Head } else { Phase::Connect };
+        let failed = |fault| UpstreamError {
+            phase: if mark.is_sent() { Phase::Head } else { Phase::Connect },
+            fault,
+        };
         let response = match timeout_at(begun + patience.first_byte, self.client.request(outgoing)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(_)) => {
-                return Err(UpstreamError {
-                    phase: phase(&mark),
-                    fault: Fault::Broken,
-                });
-            }
-            Err(_) => {
-                return Err(UpstreamError {
-                    phase: phase(&mark),
-                    fault: Fault::Timeout,
-                });
-            }
+            Ok(Err(_)) => return Err(failed(Fault::Broken)),
+            Err(_) => return Err(failed(Fault::Timeout)),
         };
-        let first_byte = begun.elapsed();
         let (head, body) = response.into_parts();
-        let body = match timeout_at(begun + patience.total, collect(body, patience.max_bytes)).await {
-            Ok(collected) => collected.map_err(|fault| UpstreamError {
-                phase: Phase::Body,
-                fault,
-            })?,
-            Err(_) => {
-                return Err(UpstreamError {
-                    phase: Phase::Body,
-                    fault: Fault::Timeout,
-                });
-            }
-        };
-        Ok(Received {
+        Ok(Opened {
             status: head.status,
             headers: head.headers,
-            body,
-            first_byte,
-            total: begun.elapsed(),
+            body: Arriving(body),
+            first_byte: begun.elapsed(),
+            begun,
         })
+    }
+
+    async fn exchange(&self, request: Outbound) -> Result<Received, UpstreamError> {
+        let patience = request.patience;
+        self.begin(request).await?.collect(patience).await
     }
 }
 
 impl Transport for Network {
-    fn send(&self, request: Outbound) -> Pin<Box<dyn Future<Output = Result<Received, UpstreamError>> + Send + '_>> {
+    fn send(&self, request: Outbound) -> Sending<'_, Received> {
         Box::pin(self.exchange(request))
+    }
+
+    fn open(&self, request: Outbound) -> Sending<'_, Opened> {
+        Box::pin(self.begin(request))
     }
 }
 

@@ -1,12 +1,11 @@
 //! A transport that brakes where a test says: before the first byte, or after the last.
 
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::future::pending;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 use tollgate::upstream::error::{Fault, Phase, UpstreamError};
-use tollgate::upstream::transport::{Network, Outbound, Received, Transport};
+use tollgate::upstream::transport::{Network, Opened, Outbound, Received, Sending, Transport};
 
 /// Where a request stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,16 +58,16 @@ impl Brake {
         self.stopped.send_modify(|stopped| *stopped += 1);
     }
 
-    async fn carry(&self, request: Outbound) -> Result<Received, UpstreamError> {
+    async fn carry<T>(&self, sending: Sending<'_, T>) -> Result<T, UpstreamError> {
         let stop = *self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         match stop {
-            Stop::Nowhere => self.network.send(request).await,
+            Stop::Nowhere => sending.await,
             Stop::BeforeSending => {
                 self.stopped();
                 pending().await
             }
             Stop::AfterReply => {
-                let _reply = self.network.send(request).await;
+                let _reply = sending.await;
                 self.stopped();
                 pending().await
             }
@@ -84,7 +83,7 @@ impl Brake {
                 panic!("the test says so, before the first byte")
             }
             Stop::PanicAfterReply => {
-                let _reply = self.network.send(request).await;
+                let _reply = sending.await;
                 self.stopped();
                 panic!("the test says so, after the last byte")
             }
@@ -93,7 +92,11 @@ impl Brake {
 }
 
 impl Transport for Brake {
-    fn send(&self, request: Outbound) -> Pin<Box<dyn Future<Output = Result<Received, UpstreamError>> + Send + '_>> {
-        Box::pin(self.carry(request))
+    fn send(&self, request: Outbound) -> Sending<'_, Received> {
+        Box::pin(self.carry(self.network.send(request)))
+    }
+
+    fn open(&self, request: Outbound) -> Sending<'_, Opened> {
+        Box::pin(self.carry(self.network.open(request)))
     }
 }
