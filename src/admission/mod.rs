@@ -4,6 +4,7 @@
 //! an account, then the spacing between submits. Each operation class has gates of its own, so a poll never waits for a
 //! submit. What is taken is a [`Permit`], which gives back on drop.
 
+mod account;
 pub mod error;
 pub mod gate;
 pub mod pacer;
@@ -11,13 +12,13 @@ pub mod running;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use self::error::Rejected;
-use self::gate::{Capacity, Gate, Refused, Slot, Snapshot};
-use self::pacer::{Pacer, PacerLate};
+use self::gate::{Capacity, Gate, Refused, Slot};
 use self::running::RunningTasks;
 use crate::config::{Admission as Settings, Volcengine};
 use crate::model::caller::Caller;
@@ -26,11 +27,15 @@ use crate::model::lane::Lane;
 use crate::model::operation::{Class, Operation};
 use crate::telemetry::metrics;
 
+pub use self::account::{GateView, Loads};
+
+use self::account::{AccountGates, Load};
+
 /// The gates of every owner and every account.
 #[derive(Debug)]
 pub struct Admission {
     settings: Settings,
-    accounts: HashMap<AccountId, AccountGates>,
+    accounts: ArcSwap<HashMap<AccountId, Arc<AccountGates>>>,
     owners: Mutex<Owners>,
 }
 
@@ -47,29 +52,15 @@ enum Intake {
     Closed,
 }
 
-/// The gates of one account.
-#[derive(Debug)]
-pub struct AccountGates {
-    upstream: &'static str,
-    label: String,
-    submit: Gate<OwnerId>,
-    call: Gate<OwnerId>,
-    query: Gate<OwnerId>,
-    pacer: Pacer,
-    running: Option<RunningTasks>,
-}
-
-/// How one gate of an account stands, for the operator.
-#[derive(Clone, Debug)]
-pub struct GateView {
-    /// The upstream's name.
-    pub upstream: &'static str,
-    /// The account's label.
-    pub account: String,
-    /// Its operation class.
-    pub class: Class,
-    /// Its slots and waiters.
-    pub snapshot: Snapshot,
+/// An account that has gates here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrant {
+    /// Its id.
+    pub account: AccountId,
+    /// Its upstream's name.
+    pub upstream: Arc<str>,
+    /// What it is called in metrics and lists.
+    pub label: String,
 }
 
 /// What an admitted call holds. Dropping it gives everything back.
@@ -86,6 +77,7 @@ pub struct Permit {
 struct Seats {
     _owner: Slot<OwnerId>,
     _account: Slot<OwnerId>,
+    _load: Load,
 }
 
 impl Permit {
@@ -96,53 +88,48 @@ impl Permit {
 }
 
 impl Admission {
-    /// Gates for these accounts, each with its upstream's name and its label.
+    /// Gates for these accounts.
     #[must_use]
-    pub fn new(settings: Settings, accounts: impl IntoIterator<Item = (AccountId, &'static str, String)>) -> Self {
-        let limits = &settings.per_account;
-        let gates = |upstream, label| AccountGates {
-            upstream,
-            label,
-            submit: Gate::new(Capacity {
-                slots: limits.max_concurrent,
-                queue: limits.max_queue,
-                per_key: None,
-            }),
-            call: Gate::new(ACCOUNT_CALLS),
-            query: Gate::new(ACCOUNT_QUERIES),
-            pacer: Pacer::new(limits.submit_min_interval),
-            running: limits
-                .max_running_tasks
-                .map(|limit| RunningTasks::new(limit, limits.max_queue)),
-        };
-        let accounts = accounts
-            .into_iter()
-            .map(|(id, upstream, label)| (id, gates(upstream, label)))
-            .collect();
-        Self {
-            accounts,
+    pub fn new(settings: Settings, accounts: impl IntoIterator<Item = Entrant>) -> Self {
+        let admission = Self {
+            accounts: ArcSwap::default(),
             owners: Mutex::default(),
             settings,
-        }
+        };
+        admission.introduce(accounts);
+        admission
     }
 
-    /// Lets a call in on the first of `candidates` that is free, or waits for the one with the shortest line.
+    /// From now on there are gates for these accounts, and for no others. Those that had some keep them; calls at the
+    /// gates of one that is gone end as they are.
+    pub fn introduce(&self, accounts: impl IntoIterator<Item = Entrant>) {
+        let present = self.accounts.load();
+        let gates = |entrant: Entrant| {
+            let account = entrant.account;
+            let kept = present.get(&account).map(Arc::clone);
+            let made = || Arc::new(AccountGates::new(&self.settings.per_account, entrant));
+            (account, kept.unwrap_or_else(made))
+        };
+        self.accounts.store(Arc::new(accounts.into_iter().map(gates).collect()));
+    }
+
+    /// Lets a call in: at its owner's gate, then at the account that `choose` names once the owner's turn has come.
     ///
     /// `deadline` is the call's own. A submit must have [`Volcengine::LEAST_TIME_TO_SUBMIT`] of it left.
     ///
     /// # Errors
-    /// [`Rejected`].
+    /// [`Rejected`], or what `choose` says.
     ///
     /// # Cancel safety
     /// Dropping the future gives every place and slot back.
-    pub async fn admit(
+    pub async fn admit<E: From<Rejected>>(
         &self,
         caller: &Caller,
         operation: Operation,
         lane: Lane,
-        candidates: &[AccountId],
+        choose: impl FnOnce(&Loads<'_>) -> Result<AccountId, E>,
         deadline: Instant,
-    ) -> Result<Permit, Rejected> {
+    ) -> Result<Permit, E> {
         let class = operation.class();
         let begun = Instant::now();
         let latest = self.latest(class, begun, deadline);
@@ -152,8 +139,8 @@ impl Admission {
             Refused::TimedOut { retry_after } => Rejected::QueueTimeout { retry_after },
             Refused::Closed => Rejected::Draining,
         })?;
-        let account = self.choose(class, candidates).ok_or(Rejected::NoAccount)?;
-        let gates = self.accounts.get(&account).ok_or(Rejected::NoAccount)?;
+        let (account, gates) = self.choose(class, choose)?;
+        let load = gates.load(class);
         let running = match (&gates.running, class) {
             (Some(running), Class::Submit) => {
                 Some(running.admit(caller.owner, lane, latest).await.map_err(at_account)?)
@@ -161,57 +148,62 @@ impl Admission {
             _ => None,
         };
         let account_slot = gates.enter(class, caller.owner, lane, latest).await?;
-        metrics::queue_wait(gates.upstream, class, begun.elapsed());
+        metrics::queue_wait(&gates.upstream, class, begun.elapsed());
         Ok(Permit {
             account,
             running,
             seats: Some(Seats {
                 _owner: owner_slot,
                 _account: account_slot,
+                _load: load,
             }),
         })
     }
 
-    /// Lets a call that stepped aside in again, on the same account.
+    /// Lets a call that stepped aside in again, at the account that `choose` names: the same, or another.
     ///
     /// # Errors
-    /// [`Rejected`]; the permit then still holds what it held.
+    /// [`Rejected`], or what `choose` says; the permit then still holds what it held.
     ///
     /// # Cancel safety
     /// As [`Admission::admit`].
-    pub async fn readmit(
+    pub async fn readmit<E: From<Rejected>>(
         &self,
         permit: &mut Permit,
         caller: &Caller,
         operation: Operation,
         lane: Lane,
+        choose: impl FnOnce(&Loads<'_>) -> Result<AccountId, E>,
         deadline: Instant,
-    ) -> Result<(), Rejected> {
+    ) -> Result<(), E> {
         let class = operation.class();
         let latest = self.latest(class, Instant::now(), deadline);
-        let gates = self.accounts.get(&permit.account).ok_or(Rejected::NoAccount)?;
         let gate = self.owner_gate(caller, class)?;
         let owner = gate.admit(caller.owner, lane, latest).await.map_err(at_account)?;
-        let account = gates.enter(class, caller.owner, lane, latest).await?;
+        let (account, gates) = self.choose(class, choose)?;
+        let load = gates.load(class);
+        let slot = gates.enter(class, caller.owner, lane, latest).await?;
+        permit.account = account;
         permit.seats = Some(Seats {
             _owner: owner,
-            _account: account,
+            _account: slot,
+            _load: load,
         });
         Ok(())
     }
 
     /// The running-task limit of an account, where there is one.
     #[must_use]
-    pub fn running(&self, account: AccountId) -> Option<&RunningTasks> {
-        self.accounts.get(&account)?.running.as_ref()
+    pub fn running(&self, account: AccountId) -> Option<Arc<RunningTasks>> {
+        self.accounts.load().get(&account)?.running.clone()
     }
 
     /// Every account with a running-task limit.
-    pub fn limited_accounts(&self) -> impl Iterator<Item = AccountId> {
-        self.accounts
-            .iter()
-            .filter(|(_, gates)| gates.running.is_some())
-            .map(|(id, _)| *id)
+    #[must_use]
+    pub fn limited_accounts(&self) -> Vec<AccountId> {
+        let accounts = self.accounts.load();
+        let limited = accounts.iter().filter(|(_, gates)| gates.running.is_some());
+        limited.map(|(id, _)| *id).collect()
     }
 
     /// Begins the drain: whoever waits, or comes from now on, gets [`Rejected::Draining`]. Permits live on.
@@ -222,27 +214,14 @@ impl Admission {
             gate.close();
         }
         drop(owners);
-        for gates in self.accounts.values() {
-            for class in Class::ALL {
-                gates.gate(class).close();
-            }
-            gates.running.iter().for_each(RunningTasks::close);
-        }
+        self.accounts.load().values().for_each(|gates| gates.close());
     }
 
     /// How every account's gates stand.
     #[must_use]
     pub fn view(&self) -> Vec<GateView> {
-        let views = |gates: &AccountGates| {
-            Class::ALL.map(|class| GateView {
-                upstream: gates.upstream,
-                account: gates.label.clone(),
-                class,
-                snapshot: gates.gate(class).snapshot(),
-            })
-        };
-        let mut all: Vec<_> = self.accounts.values().flat_map(views).collect();
-        all.sort_by(|a, b| (a.upstream, &a.account, a.class).cmp(&(b.upstream, &b.account, b.class)));
+        let mut all: Vec<_> = self.accounts.load().values().flat_map(|gates| gates.view()).collect();
+        all.sort_by(|a, b| (&a.upstream, &a.account, a.class).cmp(&(&b.upstream, &b.account, b.class)));
         all
     }
 
@@ -256,11 +235,11 @@ impl Admission {
                 snapshot,
             } = view;
             let depth = snapshot.waiting_interactive + snapshot.waiting_background;
-            metrics::queue(upstream, &account, class, depth, snapshot.queue, snapshot.oldest_wait);
+            metrics::queue(&upstream, &account, class, depth, snapshot.queue, snapshot.oldest_wait);
         }
-        for gates in self.accounts.values() {
-            let taken = gates.running.as_ref().map_or(0, RunningTasks::taken);
-            metrics::running_tasks(gates.upstream, &gates.label, taken);
+        for gates in self.accounts.load().values() {
+            let taken = gates.running.as_ref().map_or(0, |running| running.taken());
+            metrics::running_tasks(&gates.upstream, &gates.label, taken);
         }
     }
 
@@ -273,17 +252,15 @@ impl Admission {
         latest.min(begun + self.settings.per_account.queue_timeout)
     }
 
-    fn choose(&self, class: Class, candidates: &[AccountId]) -> Option<AccountId> {
-        let load = |account: &&AccountId| {
-            self.accounts.get(account).map_or(usize::MAX, |gates| {
-                let snapshot = gates.gate(class).snapshot();
-                snapshot.in_use + snapshot.waiting_interactive + snapshot.waiting_background
-            })
-        };
-        match candidates {
-            [only] => Some(*only),
-            many => many.iter().min_by_key(load).copied(),
-        }
+    fn choose<E: From<Rejected>>(
+        &self,
+        class: Class,
+        choose: impl FnOnce(&Loads<'_>) -> Result<AccountId, E>,
+    ) -> Result<(AccountId, Arc<AccountGates>), E> {
+        let accounts = self.accounts.load();
+        let account = choose(&Loads::new(&accounts, class))?;
+        let gates = accounts.get(&account).ok_or(Rejected::NoAccount)?;
+        Ok((account, Arc::clone(gates)))
     }
 
     /// The gate of an owner, made when it is first needed, and resized when its limits have changed.
@@ -326,34 +303,6 @@ impl Admission {
     }
 }
 
-impl AccountGates {
-    /// Waits for a slot and, for a submit, for its turn to start. Cancel-safe.
-    async fn enter(
-        &self,
-        class: Class,
-        owner: OwnerId,
-        lane: Lane,
-        latest: Instant,
-    ) -> Result<Slot<OwnerId>, Rejected> {
-        let slot = self.gate(class).admit(owner, lane, latest).await.map_err(at_account)?;
-        if class == Class::Submit {
-            let too_late = |late: PacerLate| Rejected::QueueTimeout {
-                retry_after: late.retry_after,
-            };
-            self.pacer.turn(latest).await.map_err(too_late)?;
-        }
-        Ok(slot)
-    }
-
-    const fn gate(&self, class: Class) -> &Gate<OwnerId> {
-        match class {
-            Class::Submit => &self.submit,
-            Class::Call => &self.call,
-            Class::Query => &self.query,
-        }
-    }
-}
-
 const fn at_account(refused: Refused) -> Rejected {
     match refused {
         Refused::Full { retry_after } => Rejected::QueueFull { retry_after },
@@ -365,20 +314,6 @@ const fn at_account(refused: Refused) -> Rejected {
 const fn slots(number: usize) -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(number - 1)
 }
-
-/// What one account carries of synchronous calls: far above what a provider allows, so that its own limits show.
-const ACCOUNT_CALLS: Capacity = Capacity {
-    slots: slots(1024),
-    queue: 4096,
-    per_key: None,
-};
-
-/// What one account carries of queries, which are free and short.
-const ACCOUNT_QUERIES: Capacity = Capacity {
-    slots: slots(256),
-    queue: 4096,
-    per_key: None,
-};
 
 /// Queries of one owner in flight.
 const OWNER_QUERIES: NonZeroUsize = slots(8);

@@ -83,7 +83,7 @@ impl OperatorApi {
     #[oai(path = "/admin/queues", method = "get", operation_id = "listQueues")]
     async fn queues(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<QueuePage>, ApiError> {
         let views = authorized.services.admission.view().into_iter().map(|view| QueueView {
-            upstream: view.upstream.to_owned(),
+            upstream: view.upstream.as_ref().to_owned(),
             account: view.account,
             class: view.class.label().to_owned(),
             slots: view.snapshot.slots as u64,

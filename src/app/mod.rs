@@ -19,7 +19,7 @@ pub use self::moving::store_path;
 pub use self::offline::{Offline, offline};
 pub use self::serve::{serve, serve_on};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Entrant};
 use crate::api::readiness::{Lifecycle, Phase};
 use crate::api::{self, Bodies, Facts, Services};
 use crate::auth::{self, Authenticator, Directory, Issuer};
@@ -239,9 +239,14 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         Arc::clone(&outside.clock),
         config.server.max_response_bytes,
     )?;
-    let accounts: Vec<_> = dispatcher.accounts().collect();
-    let labels = accounts.iter().map(|(_, _, label)| label.clone()).collect();
-    let admission = Arc::new(Admission::new(config.admission.clone(), accounts));
+    let entrant = |(account, upstream, label): (_, &str, _)| Entrant {
+        account,
+        upstream: upstream.into(),
+        label,
+    };
+    let entrants: Vec<_> = dispatcher.accounts().map(entrant).collect();
+    let labels = entrants.iter().map(|entrant| entrant.label.clone()).collect();
+    let admission = Arc::new(Admission::new(config.admission.clone(), entrants));
     let recorder = Arc::new(Recorder::new(
         store.clone(),
         Arc::clone(&outside.clock),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::{Failure, RelayError};
 use super::seat::PermitSeat;
 use super::{Answer, Origin, Relay};
-use crate::admission::Permit;
+use crate::admission::{Loads, Permit};
 use crate::dispatch::Attempt;
 use crate::dispatch::retry::{self, Next};
 use crate::model::call::{Call, HangUp};
@@ -113,9 +113,18 @@ impl Flight {
         let again = async {
             sleep(wait).await;
             let Self { relay, call, .. } = self;
+            let same = seat.permit.account;
+            let choose = |_: &Loads<'_>| Ok::<_, RelayError>(same);
             relay
                 .admission
-                .readmit(&mut seat.permit, &call.caller, call.operation, self.lane, self.deadline)
+                .readmit(
+                    &mut seat.permit,
+                    &call.caller,
+                    call.operation,
+                    self.lane,
+                    choose,
+                    self.deadline,
+                )
                 .await
         };
         tokio::select! {

@@ -20,7 +20,8 @@ use tracing::Instrument;
 use self::error::RelayError;
 use self::flight::Flight;
 use self::seat::PermitSeat;
-use crate::admission::Admission;
+use crate::admission::error::Rejected;
+use crate::admission::{Admission, Loads};
 use crate::config::UnknownTasks;
 use crate::crypto::entropy::Entropy;
 use crate::dispatch::Dispatcher;
@@ -187,17 +188,21 @@ impl Relay {
         candidates: &[AccountId],
         deadline: Instant,
     ) -> Result<crate::admission::Permit, RelayError> {
+        let choose = |loads: &Loads<'_>| least_loaded(candidates, loads);
         let admitted = self
             .admission
-            .admit(&call.caller, call.operation, lane, candidates, deadline)
+            .admit(&call.caller, call.operation, lane, choose, deadline)
             .await;
-        admitted.map_err(|rejected| {
-            if let Some(refusal) = rejected.refusal() {
-                metrics::rejection(call.operation, refusal);
-                self.recorder.refuse(refusal);
-            }
-            RelayError::Rejected(rejected)
-        })
+        admitted.inspect_err(|error| self.count_refusal(call, error))
+    }
+
+    /// Counts a call that was not let in.
+    fn count_refusal(&self, call: &Call, error: &RelayError) {
+        let RelayError::Rejected(rejected) = error else { return };
+        if let Some(refusal) = rejected.refusal() {
+            metrics::rejection(call.operation, refusal);
+            self.recorder.refuse(refusal);
+        }
     }
 
     /// The moment, for whoever decides about another attempt.
@@ -222,6 +227,12 @@ impl Relay {
     fn seat(&self, call: &Call, permit: crate::admission::Permit) -> PermitSeat {
         PermitSeat::new(Arc::clone(&self.admission), Arc::clone(&self.clock), call, permit)
     }
+}
+
+/// The one of `candidates` that carries least.
+fn least_loaded(candidates: &[AccountId], loads: &Loads<'_>) -> Result<AccountId, RelayError> {
+    let least = candidates.iter().min_by_key(|account| loads.of(**account));
+    least.copied().ok_or(RelayError::Rejected(Rejected::NoAccount))
 }
 
 impl Answer {

@@ -22,7 +22,7 @@ use crate::model::task::RunningTask;
 impl Relay {
     /// Frees slots of every account with a running-task limit, until `stop` fires.
     pub async fn reap(self: Arc<Self>, stop: CancellationToken) {
-        let accounts: Vec<_> = self.admission.limited_accounts().collect();
+        let accounts = self.admission.limited_accounts();
         let reaping = accounts.into_iter().map(|account| self.reap_account(account));
         tokio::select! {
             () = stop.cancelled() => {}
@@ -36,7 +36,7 @@ impl Relay {
         };
         loop {
             running.until_wanted().await;
-            self.reap_once(account, running).await;
+            self.reap_once(account, &running).await;
             sleep(PAUSE).await;
         }
     }

@@ -28,9 +28,12 @@ fn limited(tasks: u32) -> Builder {
 }
 
 /// The slots in memory.
-fn slots(relay: &Relay) -> &RunningTasks {
+fn slots(relay: &Relay) -> Arc<RunningTasks> {
     let admission = &relay.services().admission;
-    admission.running(admission.limited_accounts().next().unwrap()).unwrap()
+    let [account] = admission.limited_accounts()[..] else {
+        panic!("there is one account")
+    };
+    admission.running(account).unwrap()
 }
 
 /// The slots on the disk.

@@ -1,13 +1,11 @@
 //! A transport with a valve: replies to submits wait in it until a test lets them through.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tollgate::upstream::error::{Fault, Phase, UpstreamError};
-use tollgate::upstream::transport::{Network, Outbound, Received, Transport};
+use tollgate::upstream::transport::{Network, Opened, Outbound, Received, Sending, Transport};
 
 /// Stands between the relay and the network, and sees every submit go by. Everything else passes.
 pub(crate) struct Valve {
@@ -109,7 +107,12 @@ impl Valve {
 }
 
 impl Transport for Valve {
-    fn send(&self, request: Outbound) -> Pin<Box<dyn Future<Output = Result<Received, UpstreamError>> + Send + '_>> {
+    fn send(&self, request: Outbound) -> Sending<'_, Received> {
         Box::pin(self.exchange(request))
+    }
+
+    /// Submits never stream.
+    fn open(&self, request: Outbound) -> Sending<'_, Opened> {
+        self.network.open(request)
     }
 }
