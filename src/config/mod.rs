@@ -7,6 +7,7 @@ mod admission;
 mod auth;
 mod dotenv;
 mod mistake;
+mod openai;
 mod reader;
 mod replaced;
 mod server;
@@ -20,6 +21,7 @@ pub use admission::{AccountLimits, Admission, KeyLimits};
 pub use auth::{Auth, Master, Signatures, UnknownTasks};
 pub use dotenv::read_dotenv;
 pub use mistake::{Mistake, Mistakes};
+pub use openai::{Existence, MegaLlm, ModelSettings, OpenAi};
 pub use server::{Platform, Server};
 pub use store::{Location, StoreSettings};
 pub use telemetry::{LogFormat, Telemetry};
@@ -42,6 +44,14 @@ pub struct Config {
     pub admission: Admission,
     /// The `volcengine` upstream; `None` where the environment holds no keys for it.
     pub volcengine: Option<Volcengine>,
+    /// The `openai` upstream; `None` where the environment holds no key for it.
+    pub openai: Option<OpenAi>,
+    /// The `megallm` upstream, if it turns out to exist.
+    pub megallm: MegaLlm,
+    /// The `dashscope` upstream; `None` where the environment holds no key for it.
+    pub dashscope: Option<OpenAi>,
+    /// Which models calls are for.
+    pub models: ModelSettings,
     /// What is logged and who may read the metrics.
     pub telemetry: Telemetry,
     /// What is allowed but may surprise, one sentence each, to be logged once at start.
@@ -100,6 +110,10 @@ impl Config {
         let auth = Auth::read(&mut reader);
         let admission = Admission::read(&mut reader);
         let volcengine = Volcengine::read(&mut reader);
+        let openai = OpenAi::read_openai(&mut reader);
+        let megallm = MegaLlm::read(&mut reader);
+        let dashscope = OpenAi::read_dashscope(&mut reader);
+        let models = ModelSettings::read(&mut reader);
         let telemetry = Telemetry::read(&mut reader);
         replaced::read(&mut reader);
         warn_of_unknown_names(&mut reader);
@@ -114,6 +128,10 @@ impl Config {
                 auth,
                 admission,
                 volcengine,
+                openai,
+                megallm,
+                dashscope,
+                models,
                 telemetry,
                 warnings,
             }),
@@ -126,7 +144,7 @@ impl Config {
 fn warn_of_unknown_names(reader: &mut Reader<'_>) {
     let mut names = reader.names();
     names.retain(|name| {
-        ["VOLC_", "UPSTREAM_", "PER_KEY_"]
+        ["VOLC_", "UPSTREAM_", "PER_KEY_", "OPENAI_", "MEGALLM_", "DASHSCOPE_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
             && !VARIABLES.contains(&name.as_str())
@@ -163,6 +181,19 @@ pub const VARIABLES: &[&str] = &[
     "VOLC_SCHEME",
     "VOLC_TIMEOUT",
     "VOLC_DEADLINE",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_MODEL",
+    "MEGALLM_BASE_URL",
+    "MEGALLM_TIMEOUT",
+    "MEGALLM_MAX_RETRIES",
+    "MAX_KEY_RETRIES",
+    "KEY_FILE_PATH",
+    "DASHSCOPE_API_KEY",
+    "DASHSCOPE_BASE_URL",
+    "VISION_MODEL",
+    "DEFAULT_MODEL",
+    "UNKNOWN_MODELS",
     "UPSTREAM_MAX_CONCURRENT",
     "UPSTREAM_MAX_QUEUE",
     "UPSTREAM_QUEUE_TIMEOUT",

@@ -45,16 +45,6 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 /// Variables that a later version enforces.
 const LATER: &[&str] = &[
-    "OPENAI_API_KEY",
-    "OPENAI_BASE_URL",
-    "OPENAI_MODEL",
-    "DASHSCOPE_*",
-    "MEGALLM_*",
-    "KEY_FILE_PATH",
-    "MAX_KEY_RETRIES",
-    "VISION_MODEL",
-    "DEFAULT_MODEL",
-    "UNKNOWN_MODELS",
     "CORS_ORIGINS",
     "RATE_LIMIT_WINDOW_MS",
     "RATE_LIMIT_MAX_REQUESTS",

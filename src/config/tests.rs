@@ -118,6 +118,9 @@ fn zero_is_a_mistake_where_it_would_stop_everything_and_means_off_elsewhere() {
         "AUDIT_MAX_BYTES",
         "STORE_CACHE_BYTES",
         "RUN_AS_UID",
+        "MEGALLM_TIMEOUT",
+        "MEGALLM_MAX_RETRIES",
+        "MAX_KEY_RETRIES",
     ] {
         assert_eq!(to_change(Config::parse(&only_a_key().with(name, "0"))), [name]);
     }
@@ -219,6 +222,8 @@ fn no_secret_is_printed_by_a_configuration_or_a_mistake() {
             .with("METRICS_TOKEN", canary)
             .with("VOLC_ACCESSKEY", canary)
             .with("VOLC_SECRETKEY", canary)
+            .with("OPENAI_API_KEY", canary)
+            .with("DASHSCOPE_API_KEY", canary)
     };
     let config = Config::parse(
         &secrets("canary-canary-canary-canary-canary-canary").with("API_KEY_ENCRYPTION_KEY_PREVIOUS", MASTER),
@@ -230,9 +235,10 @@ fn no_secret_is_printed_by_a_configuration_or_a_mistake() {
         .with("API_KEY_ENCRYPTION_KEY", "canary")
         .with("API_KEY_ENCRYPTION_KEY_PREVIOUS", "canary")
         .with("DATABASE_URL", "postgres://relay:canary@db/relay")
-        .with("VOLC_HOST", "https://user:canary@host");
+        .with("VOLC_HOST", "https://user:canary@host")
+        .with("MEGALLM_BASE_URL", "https://user:canary@host");
     let mistakes = Config::parse(&wrong).unwrap_err();
-    assert_eq!(mistakes.iter().count(), 10, "{mistakes}");
+    assert_eq!(mistakes.iter().count(), 13, "{mistakes}");
     assert!(!format!("{mistakes} {mistakes:?}").contains("canary"), "{mistakes}");
 }
 
@@ -276,12 +282,18 @@ fn the_megallm_proxys_env_needs_only_a_master_key() {
     let config = Config::parse_with_dotenv(&only_a_key(), MEGALLM_PROXY).unwrap();
     assert_eq!(config.server.host.to_string(), "0.0.0.0");
     assert_eq!(config.server.port, 8000);
+    assert_eq!(config.megallm.existence, Existence::Certain);
+    assert_eq!(config.megallm.base_url, "https://ai.megallm.io/v1");
+    assert_eq!(config.megallm.key_file, Path::new("data/keys.txt"));
+    assert_eq!(
+        (config.megallm.timeout.as_secs(), config.megallm.max_attempts.get()),
+        (120, 3)
+    );
     assert_eq!(config.telemetry.level, LevelFilter::WARN);
     assert_eq!(
         config.warnings,
         [
-            "set, but not used by this version: CORS_ORIGINS, KEY_FILE_PATH, LOG_FILE, MAX_KEY_RETRIES, \
-             MEGALLM_BASE_URL, MEGALLM_MAX_RETRIES, MEGALLM_TIMEOUT",
+            "set, but not used by this version: CORS_ORIGINS, LOG_FILE",
             "set, but without effect here (variables of a replaced system): APP_NAME, APP_VERSION, CORS_CREDENTIALS, \
              CORS_HEADERS, CORS_METHODS, HTTP_POOL_CONNECTIONS, HTTP_POOL_MAXSIZE, LOG_RETENTION, LOG_ROTATION, \
              RELOAD, WORKERS",
@@ -296,7 +308,9 @@ fn the_roadmap_apis_env_needs_a_master_key_and_a_path() {
         ["DATABASE_URL", "API_KEY_ENCRYPTION_KEY"]
     );
     let changed = only_a_key().with("DATABASE_URL", "/data/tollgate.redb");
-    assert!(Config::parse_with_dotenv(&changed, ROADMAP_API).is_ok());
+    let config = Config::parse_with_dotenv(&changed, ROADMAP_API).unwrap();
+    assert_eq!(config.openai.unwrap().keys[0].expose(), "fake-openai-key");
+    assert_eq!(config.models.default_model.as_deref(), Some("gpt-4o-mini"));
 }
 
 #[test]
@@ -329,11 +343,12 @@ fn the_math_notes_proxys_env_needs_only_a_master_key() {
         to_change(Config::parse_with_dotenv(&MapVars::default(), MATH_NOTES)),
         ["API_KEY_ENCRYPTION_KEY"]
     );
-    let warnings = Config::parse_with_dotenv(&only_a_key(), MATH_NOTES).unwrap().warnings;
-    assert!(
-        warnings[0].contains("DASHSCOPE_API_KEY") && warnings[1].ends_with("NODE_ENV"),
-        "{warnings:?}"
-    );
+    let config = Config::parse_with_dotenv(&only_a_key(), MATH_NOTES).unwrap();
+    let dashscope = config.dashscope.unwrap();
+    assert_eq!(dashscope.base_url, "https://dashscope.aliyuncs.com/compatible-mode/v1");
+    assert_eq!(dashscope.keys[0].expose(), "fake-dashscope-key");
+    assert_eq!(config.models.vision_model, "qwen3-vl-plus");
+    assert!(config.warnings[1].ends_with("NODE_ENV"), "{:?}", config.warnings);
 }
 
 #[test]

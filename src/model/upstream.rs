@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
 use serde::{Deserialize, Serialize};
 
 use super::operation::Protocol;
@@ -61,6 +62,49 @@ impl fmt::Debug for UpstreamName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Reads an upstream's address: `http` or `https`, a host, perhaps a port and a path. Slashes at its end are dropped.
+///
+/// Any host will do: an operator may well have an upstream in a private network. No client's request can name one.
+///
+/// # Errors
+/// [`InvalidBaseUrl`], which does not repeat the text: it may hold a password.
+pub fn parse_base_url(text: &str) -> Result<String, InvalidBaseUrl> {
+    // The parser drops a fragment without a word.
+    if text.contains(['?', '#']) {
+        return Err(InvalidBaseUrl::Query);
+    }
+    let uri: Uri = text.parse().map_err(|_| InvalidBaseUrl::Malformed)?;
+    let scheme = uri.scheme_str().ok_or(InvalidBaseUrl::Malformed)?;
+    if !["http", "https"].contains(&scheme) {
+        return Err(InvalidBaseUrl::Scheme);
+    }
+    let authority = uri.authority().ok_or(InvalidBaseUrl::Malformed)?.as_str();
+    if authority.contains('@') {
+        return Err(InvalidBaseUrl::Credentials);
+    }
+    if uri.host().is_none_or(str::is_empty) {
+        return Err(InvalidBaseUrl::Malformed);
+    }
+    Ok(format!("{scheme}://{authority}{}", uri.path().trim_end_matches('/')))
+}
+
+/// A text that is not an upstream's address. Each says what is wrong, as a sentence without its subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBaseUrl {
+    /// It is no address at all.
+    #[error("is not an address such as https://api.example.com/v1")]
+    Malformed,
+    /// It is for another protocol.
+    #[error("must begin with https:// or http://")]
+    Scheme,
+    /// It holds a user or a password.
+    #[error("must not hold a user or a password")]
+    Credentials,
+    /// It goes on behind its path.
+    #[error("must not hold a query or a fragment")]
+    Query,
 }
 
 /// Where an upstream, an account or a model is defined.
@@ -123,6 +167,34 @@ mod tests {
         }
         for name in ["", "2nd", "Open", "a b", "a/b", &"x".repeat(33)] {
             assert!(name.parse::<UpstreamName>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_http_with_a_host_and_loses_its_last_slash() {
+        for (text, read) in [
+            ("https://api.openai.com/v1/", "https://api.openai.com/v1"),
+            ("http://10.0.0.7:8000", "http://10.0.0.7:8000"),
+            ("HTTPS://[::1]:1/a%2Fb", "https://[::1]:1/a%2Fb"),
+        ] {
+            assert_eq!(parse_base_url(text).as_deref(), Ok(read));
+        }
+    }
+
+    #[test]
+    fn an_address_with_more_than_host_and_path_is_refused() {
+        for (text, why) in [
+            ("", InvalidBaseUrl::Malformed),
+            ("/v1", InvalidBaseUrl::Malformed),
+            ("api.openai.com", InvalidBaseUrl::Malformed),
+            ("https://two words", InvalidBaseUrl::Malformed),
+            ("https://:80", InvalidBaseUrl::Malformed),
+            ("ftp://host", InvalidBaseUrl::Scheme),
+            ("https://user:password@host", InvalidBaseUrl::Credentials),
+            ("https://host/v1?key=1", InvalidBaseUrl::Query),
+            ("https://host/#v1", InvalidBaseUrl::Query),
+        ] {
+            assert_eq!(parse_base_url(text), Err(why), "{text}");
         }
     }
 }
