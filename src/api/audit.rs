@@ -347,6 +347,13 @@ fn view(logged: &Logged) -> Value {
             "intent": resolution.intent, "actor": resolution.actor, "outcome": resolution.outcome.label(),
             "task_id": resolution.task_id,
         }),
+        Event::Rerouted(reroute) => json!({
+            "intent": reroute.intent, "account": reroute.account.to_string(),
+        }),
+        Event::Consumed(consumed) => json!({
+            "intent": consumed.intent, "input_tokens": consumed.usage.input,
+            "output_tokens": consumed.usage.output, "source": consumed.source.label(),
+        }),
     };
     if let (Value::Object(entry), Value::Object(details)) = (&mut entry, details) {
         entry.extend(details);

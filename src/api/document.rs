@@ -26,6 +26,10 @@ pub(super) fn complete(spec: &str) -> String {
             }
         }
         finish_parameters(operation);
+        if takes_a_stream(operation) {
+            let events = json!({ "schema": { "type": "string", "description": "Server-sent events, with `stream`." } });
+            set(operation, "/responses/200/content", "text/event-stream", events);
+        }
         let examples = operation.get("operationId").and_then(Value::as_str).and_then(examples);
         if let Some(examples) = examples {
             set(
@@ -47,6 +51,15 @@ pub(super) fn complete(spec: &str) -> String {
     format!("{document:#}")
 }
 
+/// Whether an operation may be answered with a stream.
+fn takes_a_stream(operation: &Value) -> bool {
+    let id = operation.get("operationId").and_then(Value::as_str);
+    matches!(
+        id,
+        Some("createChatCompletion" | "createCompletion" | "createResponse")
+    )
+}
+
 /// Every operation with its path.
 fn operations(document: &mut Value) -> impl Iterator<Item = (String, &mut Value)> {
     let paths = object(document, "/paths").into_iter().flatten();
@@ -58,7 +71,9 @@ fn operations(document: &mut Value) -> impl Iterator<Item = (String, &mut Value)
 
 /// The error statuses that an operation can answer with.
 fn kept_statuses(path: &str, operation: &Value) -> Vec<&'static str> {
-    let relays = operation.pointer("/tags/0").is_some_and(|tag| tag == "Volcengine");
+    let relays = operation
+        .pointer("/tags/0")
+        .is_some_and(|tag| tag == "Volcengine" || tag == "OpenAI");
     let takes_a_body = operation.get("requestBody").is_some();
     let is_open = operation.get("security").is_none();
     let has_idempotency = parameters(operation).any(|parameter| named(parameter) == "Idempotency-Key");

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::error::{ApiError, Code, from_poem};
 use super::routes::Routes;
-use super::{Services, peer, volcengine};
+use super::{Services, peer, relayed};
 use crate::crypto::entropy;
 use crate::model::clock::Clock;
 use crate::model::id::RequestId;
@@ -87,8 +87,8 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         request.set_data(Arc::clone(&self.services));
         request.set_data(arrival.clone());
         let serving = async {
-            match volcengine::asked(&request) {
-                Some(asked) => volcengine::serve(asked, request).await.map_err(poem::Error::from),
+            match relayed::asked(&request) {
+                Some(asked) => relayed::serve(asked, request).await.map_err(poem::Error::from),
                 None => self.inner.call(request).await,
             }
         };

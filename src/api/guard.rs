@@ -17,7 +17,6 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::Services;
 use super::edge::Arrival;
 use super::error::{ApiError, Code};
-use super::schema::VolcengineRequest;
 use crate::auth::{Parts, Plane};
 use crate::crypto::digest::sha256;
 use crate::model::caller::{Caller, Identity};
@@ -87,17 +86,41 @@ impl TakesBody for NoBody {
     }
 }
 
-/// A relayed body: bytes of any content type, or none.
-#[derive(Debug)]
-pub struct Raw(pub Bytes);
-
-impl TakesBody for Raw {
+/// A relayed body as it came, of any content type, or none.
+impl TakesBody for Bytes {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme, ApiExtractorType::RequestObject];
+
+    fn meta() -> Option<MetaRequest> {
+        None
+    }
+
+    fn register(_registry: &mut Registry) {}
+
+    fn parse(_request: &Request, bytes: Bytes) -> Result<Self, ApiError> {
+        Ok(bytes)
+    }
+}
+
+/// The same, with the schema that the document gives it.
+#[derive(Debug)]
+pub struct Raw<S> {
+    bytes: Bytes,
+    schema: PhantomData<fn() -> S>,
+}
+
+impl<S> From<Raw<S>> for Bytes {
+    fn from(raw: Raw<S>) -> Self {
+        raw.bytes
+    }
+}
+
+impl<S: Type> TakesBody for Raw<S> {
+    const TYPES: &'static [ApiExtractorType] = <Bytes as TakesBody>::TYPES;
 
     fn meta() -> Option<MetaRequest> {
         let content = MetaMediaType {
             content_type: "application/json",
-            schema: VolcengineRequest::schema_ref(),
+            schema: S::schema_ref(),
         };
         Some(MetaRequest {
             description: None,
@@ -107,11 +130,14 @@ impl TakesBody for Raw {
     }
 
     fn register(registry: &mut Registry) {
-        VolcengineRequest::register(registry);
+        S::register(registry);
     }
 
     fn parse(_request: &Request, bytes: Bytes) -> Result<Self, ApiError> {
-        Ok(Self(bytes))
+        Ok(Self {
+            bytes,
+            schema: PhantomData,
+        })
     }
 }
 

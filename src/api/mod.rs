@@ -14,11 +14,13 @@ pub mod error;
 pub mod guard;
 pub mod keys;
 pub mod open;
+pub mod openai;
 pub mod operator;
 pub mod page;
 pub mod params;
 pub mod peer;
 pub mod readiness;
+mod relayed;
 pub mod routes;
 pub mod schema;
 pub mod spec;
@@ -126,6 +128,8 @@ pub fn token_digest(store: &Store, token: &str) -> Digest {
 
 /// Every operation of the document.
 type Operations = (
+    openai::OpenAiApi,
+    openai::ModelsApi,
     volcengine::VolcengineApi,
     tasks::OwnApi,
     keys::KeysApi,
@@ -137,7 +141,9 @@ type Operations = (
 
 fn service() -> OpenApiService<Operations, ()> {
     spec::service((
-        volcengine::VolcengineApi,
+        openai::OpenAiApi,
+        openai::ModelsApi,
+    volcengine::VolcengineApi,
         tasks::OwnApi,
         keys::KeysApi,
         tasks::AdminTasksApi,

@@ -117,8 +117,26 @@ macro_rules! open_schema {
     };
 }
 
-fn field(ty: &'static str, description: &'static str) -> MetaSchemaRef {
-    let items = (ty == "array").then(|| Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")))));
+pub(super) use open_schema;
+
+/// A field of an open schema. `objects` is an array of objects that are not looked at, `any` anything at all.
+pub(super) fn field(ty: &'static str, description: &'static str) -> MetaSchemaRef {
+    if ty == "any" {
+        return MetaSchemaRef::Inline(Box::new(MetaSchema {
+            description: Some(description),
+            ..MetaSchema::ANY
+        }));
+    }
+    let item = match ty {
+        "array" => Some(MetaSchema::new("string")),
+        "objects" => Some(MetaSchema {
+            additional_properties: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY)))),
+            ..MetaSchema::new("object")
+        }),
+        _ => None,
+    };
+    let items = item.map(|item| Box::new(MetaSchemaRef::Inline(Box::new(item))));
+    let ty = if ty == "objects" { "array" } else { ty };
     let open = (ty == "object").then(|| Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::ANY))));
     MetaSchemaRef::Inline(Box::new(MetaSchema {
         description: Some(description),
@@ -170,7 +188,7 @@ open_schema!(
         "id": "integer", "Its sequence number.";
         "digest": "string", "Its link in the chain: 64 hex digits.";
         "at": "string", "When the writer took it.";
-        "event": "string", "`intent`, `settlement`, `task`, `admin`, `refusals`, `pruned`, `started` or `resolved`.";
+        "event": "string", "`intent`, `settlement`, `task`, `admin`, `refusals`, `pruned`, `started`, `resolved`, `rerouted` or `consumed`.";
     },
     example example_entry()
 );

@@ -7,6 +7,11 @@ use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, Tags};
 pub enum Tag {
     /// Volcengine's visual API, relayed byte for byte.
     Volcengine,
+    /// OpenAI's API, relayed byte for byte.
+    #[oai(rename = "OpenAI")]
+    OpenAi,
+    /// The models that a key may use.
+    Models,
     /// What a key sees of itself.
     Own,
     /// Client keys.

@@ -1,151 +1,290 @@
-//! Sending: which accounts can serve a call, one attempt at one of them, and whether another is worth making.
+//! Sending: where a call may go, one attempt at one account, and what follows from what came.
 
+mod attempt;
+mod board;
+mod journey;
+mod line;
+pub mod pool;
 pub mod retry;
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
+pub use self::attempt::{Arrived, Attempt, Begun};
+pub use self::board::account_id;
+pub use self::journey::Journey;
+
+use self::board::Board;
+use self::journey::{Leg, Pooled, Way};
+use self::line::{Line, Target};
+use self::pool::rotation::{Ending, Next};
+use self::pool::trial::Bounds;
+use self::pool::{Changes, Listed, Moment, Pool, Unusable, UnusableKind, View};
 use crate::config::Volcengine;
 use crate::crypto::digest::DigestKey;
-use crate::crypto::sigv4::sign::Signer;
+use crate::model::account::Standing;
 use crate::model::call::Call;
+use crate::model::catalogue::{self, Catalogue, NoRoute, Route};
 use crate::model::clock::Clock;
 use crate::model::id::AccountId;
-use crate::model::outcome::Outcome;
-use crate::model::reply::Reply;
+use crate::model::operation::Protocol;
+use crate::model::upstream::UpstreamName;
 use crate::telemetry::{fields, metrics};
-use crate::upstream::Verdict;
-use crate::upstream::error::{Fault, Phase, UpstreamError};
 use crate::upstream::mark::SentMark;
-use crate::upstream::transport::{Outbound, Patience, Transport};
-use crate::upstream::volcengine::{self, InvalidAddress, Wire};
+use crate::upstream::transport::Transport;
+use crate::upstream::volcengine::InvalidAddress;
+use crate::upstream::{Symptom, volcengine};
 
-/// The accounts, and the way to them.
+/// The accounts, their pools, and the way to them.
 pub struct Dispatcher {
-    accounts: Vec<Account>,
+    board: ArcSwap<Board>,
+    /// The lines that the environment alone defines.
+    fixed: Vec<Arc<Line>>,
+    pools: Mutex<BTreeMap<UpstreamName, Pool>>,
+    /// Calls so far, by which neighbours of equal preference take turns.
+    rounds: AtomicU64,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
-    patience: Patience,
+    max_bytes: usize,
+    on_change: OnChange,
 }
 
-/// One upstream account that calls go to.
-#[derive(Debug)]
-struct Account {
-    id: AccountId,
-    label: String,
-    wire: Wire,
-}
+/// Told when an account stands differently, so that it is written down. It must not wait.
+pub type OnChange = Box<dyn Fn(AccountId, Standing) + Send + Sync>;
 
-/// What an attempt brought.
-#[derive(Debug)]
-pub struct Attempt {
-    /// The whole reply with its meaning, or why there is none.
-    pub result: Result<(Reply, Verdict), UpstreamError>,
-    /// How long the upstream had it.
-    pub took: std::time::Duration,
-}
-
-impl Attempt {
-    /// One that its caller had no more time for, after bytes of it had left.
-    #[must_use]
-    pub const fn timed_out() -> Self {
-        let error = UpstreamError {
-            phase: Phase::Head,
-            fault: Fault::Timeout,
-        };
-        Self {
-            result: Err(error),
-            took: std::time::Duration::ZERO,
-        }
-    }
-
-    /// How it counts for a paid call.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match &self.result {
-            Ok((_, verdict)) => verdict.outcome,
-            Err(error) if error.phase == Phase::Connect => Outcome::NotSent,
-            Err(_) => Outcome::Unknown,
-        }
-    }
+/// What a dispatcher is built from, beside the catalogue.
+pub struct Outfit {
+    /// What speaks to upstreams.
+    pub transport: Arc<dyn Transport>,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The largest reply, in bytes.
+    pub max_bytes: usize,
+    /// Told when an account stands differently.
+    pub on_change: OnChange,
 }
 
 impl Dispatcher {
-    /// A dispatcher to the accounts of the `volcengine` upstream.
-    ///
-    /// An account's id is a keyed digest of upstream and credential, so it is the same after a restart.
+    /// A dispatcher to the accounts of the `volcengine` upstream and of `catalogue`. `standings` is what is written down
+    /// of them.
     ///
     /// # Errors
-    /// [`InvalidAddress`] when the host cannot stand in a URL.
+    /// [`InvalidAddress`] when a host cannot stand in a URL.
     pub fn new(
         settings: Option<&Volcengine>,
         ids: &DigestKey,
-        transport: Arc<dyn Transport>,
-        clock: Arc<dyn Clock>,
-        max_bytes: usize,
+        catalogue: Arc<Catalogue>,
+        standings: &HashMap<AccountId, Standing>,
+        outfit: Outfit,
     ) -> Result<Self, InvalidAddress> {
-        let mut accounts = Vec::new();
-        let pairs = settings
-            .into_iter()
-            .flat_map(|settings| settings.accounts.iter().map(move |pair| (settings, pair)));
-        for (settings, credential) in pairs {
-            let id = account_id(ids, credential.access_key.expose());
-            let signer = Signer::new(
-                credential.access_key.expose().to_owned(),
-                credential.secret_key.clone(),
-                settings.region.clone(),
-                SERVICE,
-            );
-            let wire = Wire::new(settings.scheme.as_str(), settings.host.as_str(), signer)?;
-            let label = id.to_string();
-            metrics::introduce_account(volcengine::NAME, &label);
-            accounts.push(Account { id, label, wire });
-        }
-        let first_byte = settings.map_or(BODY_PATIENCE, |settings| settings.timeout);
-        let patience = Patience {
-            first_byte,
-            total: first_byte + BODY_PATIENCE,
-            max_bytes,
-        };
-        Ok(Self {
-            accounts,
+        let Outfit {
             transport,
             clock,
-            patience,
-        })
+            max_bytes,
+            on_change,
+        } = outfit;
+        let fixed = board::volcengine_lines(settings, &volcengine::name(), ids, max_bytes)?;
+        let dispatcher = Self {
+            board: ArcSwap::from_pointee(Board::new(Arc::clone(&catalogue), &fixed, max_bytes)),
+            fixed,
+            pools: Mutex::default(),
+            rounds: AtomicU64::new(0),
+            transport,
+            clock,
+            max_bytes,
+            on_change,
+        };
+        dispatcher.define(catalogue, standings);
+        Ok(dispatcher)
     }
 
-    /// Every account: its id, its upstream's name and its label.
-    pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &'static str, String)> {
-        self.accounts
+    /// From now on calls go by this catalogue. Accounts that were there keep how they stand.
+    pub fn define(&self, catalogue: Arc<Catalogue>, standings: &HashMap<AccountId, Standing>) {
+        let board = Board::new(catalogue, &self.fixed, self.max_bytes);
+        let at = Moment::of(self.clock.as_ref());
+        let mut members: BTreeMap<UpstreamName, Vec<Listed>> = BTreeMap::new();
+        let weights: HashMap<_, _> = board
+            .catalogue
+            .accounts
             .iter()
-            .map(|account| (account.id, volcengine::NAME, account.label.clone()))
+            .map(|account| (account.id, account.weight))
+            .collect();
+        for line in board.lines.values() {
+            members.entry(line.upstream.clone()).or_default().push(Listed {
+                account: line.account,
+                weight: weights.get(&line.account).copied().unwrap_or(NonZeroU32::MIN),
+                standing: standings.get(&line.account).copied(),
+            });
+        }
+        let mut pools = self.pools();
+        pools.retain(|upstream, _| members.contains_key(upstream));
+        for (upstream, listed) in members {
+            pools.entry(upstream).or_insert_with(|| Pool::new(at)).define(listed, at);
+        }
+        drop(pools);
+        self.board.store(Arc::new(board));
     }
 
-    /// The accounts that can serve a call: the one it is pinned to if that still exists, else every one.
+    /// The catalogue that calls go by.
     #[must_use]
-    pub fn candidates(&self, pinned: Option<AccountId>) -> Vec<AccountId> {
-        match pinned.filter(|id| self.accounts.iter().any(|account| account.id == *id)) {
-            Some(id) => vec![id],
-            None => self.accounts.iter().map(|account| account.id).collect(),
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.board.load().catalogue)
+    }
+
+    /// Every account: its id, its upstream and its label.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<(AccountId, UpstreamName, String)> {
+        let board = self.board.load();
+        let lines = board.lines.values();
+        lines
+            .map(|line| (line.account, line.upstream.clone(), line.label.clone()))
+            .collect()
+    }
+
+    /// How the accounts of each upstream stand.
+    #[must_use]
+    pub fn view(&self) -> Vec<(UpstreamName, Vec<View>)> {
+        let now = self.clock.monotonic();
+        let pools = self.pools();
+        pools
+            .iter()
+            .map(|(upstream, pool)| (upstream.clone(), pool.view(now).collect()))
+            .collect()
+    }
+
+    /// Where a call goes.
+    ///
+    /// # Errors
+    /// [`NoRoute`].
+    pub fn route(&self, call: &Call) -> Result<Route, NoRoute> {
+        match call.operation.protocol() {
+            Protocol::OpenAi => self.board.load().catalogue.route(call.model.as_deref()),
+            Protocol::Volcengine => Ok(Route {
+                model: call.model.clone().unwrap_or_default(),
+                targets: Arc::new([catalogue::Target {
+                    upstream: volcengine::name(),
+                    model: call.model.clone().unwrap_or_default(),
+                    weight: None,
+                }]),
+                context_length: None,
+                max_tokens: None,
+            }),
         }
     }
 
-    /// Sends a call once. `mark` tells whether a byte of it left.
+    /// The way of a call on its route, until `latest`.
+    #[must_use]
+    pub fn journey(&self, call: &Call, route: &Route, latest: Instant) -> Journey {
+        let board = self.board.load();
+        let round = self.rounds.fetch_add(1, Ordering::Relaxed);
+        let leg = |target: &catalogue::Target| {
+            let upstream = board.catalogue.upstreams.get(&target.upstream);
+            let bounds = Bounds {
+                max_attempts: upstream.map_or(1, |upstream| upstream.max_attempts),
+                latest,
+                keyed: journey::keyed(call),
+            };
+            Leg::new(target, bounds)
+        };
+        Journey {
+            way: Way::Pooled(Pooled {
+                legs: journey::ordered(route, round).into_iter().map(leg).collect(),
+                at: 0,
+                turn: None,
+                max_tokens: route.max_tokens.map(NonZeroU32::get),
+                named: call.model.clone(),
+            }),
+        }
+    }
+
+    /// The way of a query: to the account that its task is at, if that still exists, else to any of the upstream.
+    #[must_use]
+    pub fn pinned(&self, account: Option<AccountId>) -> Journey {
+        let known = account.filter(|account| self.fixed.iter().any(|line| line.account == *account));
+        Journey {
+            way: Way::Pinned(match known {
+                Some(account) => vec![account],
+                None => self.fixed.iter().map(|line| line.account).collect(),
+            }),
+        }
+    }
+
+    /// Chooses the account for the next attempt. `in_flight` tells how many calls are at an account.
+    ///
+    /// # Errors
+    /// [`Unusable`] when no account of any target can serve the call now.
+    pub fn choose(
+        &self,
+        journey: &mut Journey,
+        in_flight: impl Fn(AccountId) -> usize,
+    ) -> Result<AccountId, Unusable> {
+        let way = match &mut journey.way {
+            Way::Pinned(accounts) => {
+                let least = accounts.iter().min_by_key(|account| in_flight(**account));
+                return least.copied().ok_or(NO_POOL);
+            }
+            Way::Pooled(way) => way,
+        };
+        let at = Moment::of(self.clock.as_ref());
+        let mut pools = self.pools();
+        let mut why: Option<Unusable> = None;
+        for (place, leg) in way.legs.iter_mut().enumerate().skip(way.at) {
+            let unusable = match pools.get_mut(&leg.upstream) {
+                None => NO_POOL,
+                Some(pool) => match pool.choose(&mut leg.trial, &in_flight, at) {
+                    Ok(turn) => {
+                        let account = turn.account();
+                        way.at = place;
+                        way.turn = Some(turn);
+                        return Ok(account);
+                    }
+                    Err(unusable) => unusable,
+                },
+            };
+            why = Some(why.map_or(unusable, |why| soonest(why, unusable)));
+        }
+        Err(why.unwrap_or(NO_POOL))
+    }
+
+    /// Sends a call once to the account that its journey is at. `mark` tells whether a byte of it left.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection; what happened is then what the mark says.
-    pub async fn attempt(&self, call: &Call, account: AccountId, number: u32, mark: SentMark) -> Attempt {
+    pub async fn attempt(
+        &self,
+        call: &Call,
+        journey: &Journey,
+        account: AccountId,
+        number: u32,
+        mark: SentMark,
+    ) -> Attempt {
         let begun = Instant::now();
+        let line = self.board.load().lines.get(&account).map(Arc::clone);
+        let Some(line) = line else {
+            return Attempt {
+                result: Err(line::UNSENT),
+                took: Duration::ZERO,
+            };
+        };
+        let target = match &journey.way {
+            Way::Pinned(_) => Target::default(),
+            Way::Pooled(way) => way.target(),
+        };
+        let sending = line.send(call, target, self.transport.as_ref(), self.clock.wall(), mark);
         let attempt = Attempt {
-            result: self.exchange(call, account, mark).await,
+            result: sending.await,
             took: begun.elapsed(),
         };
         let outcome = attempt.outcome();
         if let Err(error) = &attempt.result {
             tracing::warn!(
-                { fields::UPSTREAM } = volcengine::NAME,
+                { fields::UPSTREAM } = line.upstream.as_str(),
                 { fields::ACCOUNT_ID } = %account,
                 { fields::ATTEMPT } = number,
                 { fields::OUTCOME } = outcome.label(),
@@ -153,52 +292,152 @@ impl Dispatcher {
                 "an attempt brought no whole reply"
             );
         }
-        if let Some(account) = self.accounts.iter().find(|known| known.id == account) {
-            metrics::attempt(volcengine::NAME, &account.label, call.operation, outcome);
-        }
+        metrics::attempt(line.upstream.as_str(), &line.label, call.operation, outcome);
         attempt
     }
 
-    async fn exchange(
+    /// Tells the pool how an attempt ended, and says what follows. `made` counts the call's attempts; `moment` is asked
+    /// only where another attempt at Volcengine is worth making.
+    pub fn after(
         &self,
         call: &Call,
-        account: AccountId,
-        mark: SentMark,
-    ) -> Result<(Reply, Verdict), UpstreamError> {
-        let unsent = UpstreamError {
-            phase: Phase::Connect,
-            fault: Fault::Broken,
+        journey: &mut Journey,
+        attempt: &Attempt,
+        made: u32,
+        moment: impl FnOnce() -> retry::Moment,
+    ) -> Next {
+        let at = Moment::of(self.clock.as_ref());
+        if call.operation.protocol() == Protocol::Volcengine {
+            return match retry::next(attempt, call.operation.class(), made, moment) {
+                retry::Next::After(wait, reason) => Next::Again(wait, reason),
+                retry::Next::Stop => self.finish(journey, of_volcengine(attempt), at),
+            };
+        }
+        let ending = match &attempt.result {
+            Ok(Arrived::Stream(_)) => return self.began(journey, at),
+            Ok(Arrived::Whole(_, verdict)) => Ending::Replied {
+                symptom: verdict.symptom,
+                retry_after: attempt.retry_after(at.wall),
+            },
+            Err(error) => Ending::Broke(*error),
         };
-        let account = self.accounts.iter().find(|known| known.id == account).ok_or(unsent)?;
-        let (uri, headers) = account
-            .wire
-            .request(call.operation, &call.body, call.accept.as_ref(), self.clock.wall())
-            .ok_or(unsent)?;
-        let outbound = Outbound {
-            uri,
-            headers,
-            body: call.body.clone(),
-            mark,
-            patience: self.patience,
+        self.finish(journey, ending, at)
+    }
+
+    /// Tells the pool how a stream ended that was begun.
+    pub fn stream_ended(&self, journey: &mut Journey, ending: Ending) {
+        self.finish(journey, ending, Moment::of(self.clock.as_ref()));
+    }
+
+    fn began(&self, journey: &mut Journey, at: Moment) -> Next {
+        if let Way::Pooled(Pooled { legs, at: place, turn: Some(turn), .. }) = &mut journey.way
+            && let Some(leg) = legs.get_mut(*place)
+        {
+            let changed = self
+                .pools()
+                .get_mut(&leg.upstream)
+                .map(|pool| pool.began(&mut leg.trial, turn, at));
+            self.note(changed.unwrap_or_default());
+        }
+        Next::Stop
+    }
+
+    fn finish(&self, journey: &mut Journey, ending: Ending, at: Moment) -> Next {
+        let Way::Pooled(way) = &mut journey.way else {
+            return Next::Stop;
         };
-        let received = self.transport.send(outbound).await?;
-        metrics::upstream_duration(volcengine::NAME, call.operation, received.first_byte, received.total);
-        let verdict = volcengine::read(call.operation, received.status, &received.headers, &received.body);
-        Ok((volcengine::reply(&received), verdict))
+        let (Some(turn), Some(leg)) = (way.turn.take(), way.legs.get_mut(way.at)) else {
+            return Next::Stop;
+        };
+        let mut pools = self.pools();
+        let Some(pool) = pools.get_mut(&leg.upstream) else {
+            return Next::Stop;
+        };
+        let pool::Ended { mut next, changed } = pool.ended(&mut leg.trial, turn, ending, at);
+        let reason = pool::rotation::reason(ending, leg.trial.keyed());
+        if let (Next::Stop, Some(reason)) = (next, reason) {
+            // The next target may serve what this one refused.
+            let later = way.legs.iter().enumerate().skip(way.at + 1).find(|(_, leg)| {
+                let pool = pools.get(&leg.upstream);
+                pool.is_some_and(|pool| pool.usable(&leg.model, at.now).is_ok())
+            });
+            if let Some((place, _)) = later {
+                way.at = place;
+                next = Next::Elsewhere(reason);
+            }
+        }
+        drop(pools);
+        self.note(changed);
+        next
+    }
+
+    fn note(&self, changed: Changes) {
+        for (account, standing) in changed {
+            tracing::warn!(
+                { fields::ACCOUNT_ID } = %account,
+                state = standing.state.label(),
+                reason = standing.reason.label(),
+                "an account stands differently"
+            );
+            (self.on_change)(account, standing);
+        }
+    }
+
+    /// A person takes an account out, puts it back, or forgets what its replies said. `None`: there is no such account, or
+    /// nothing changes.
+    pub fn decide(&self, account: AccountId, decision: Decision) -> Option<Standing> {
+        let at = Moment::of(self.clock.as_ref());
+        let mut pools = self.pools();
+        pools.values_mut().find_map(|pool| match decision {
+            Decision::Disable => pool.disable(account, at),
+            Decision::Enable => pool.enable(account, at),
+            Decision::Reset => pool.reset(account, at),
+        })
+    }
+
+    fn pools(&self) -> MutexGuard<'_, BTreeMap<UpstreamName, Pool>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn account_id(ids: &DigestKey, access_key: &str) -> AccountId {
-    let digest = ids.of("account", &[volcengine::NAME.as_bytes(), access_key.as_bytes()]);
-    let (first, _) = digest
-        .as_bytes()
-        .split_first_chunk::<8>()
-        .map_or(([0; 8], &[][..]), |(first, rest)| (*first, rest));
-    AccountId::from_bits(u64::from_be_bytes(first))
+/// What a person decides about an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is not used until it is enabled again.
+    Disable,
+    /// It is used, whatever took it out.
+    Enable,
+    /// What its replies said is forgotten.
+    Reset,
 }
 
-/// The service every Volcengine visual signature is for.
-const SERVICE: &str = "cv";
+/// What a reply of Volcengine's says of its account: only a credential or signature that is refused counts. Its limits
+/// are kept by the gates, and its submits wait at one account and go to no other.
+fn of_volcengine(attempt: &Attempt) -> Ending {
+    let symptom = match &attempt.result {
+        Ok(Arrived::Whole(_, verdict)) if verdict.symptom == Symptom::Unauthorized => Symptom::Unauthorized,
+        _ => Symptom::Neutral,
+    };
+    Ending::Replied {
+        symptom,
+        retry_after: None,
+    }
+}
 
-/// How much longer than its head the body of a reply may take: it may hold the task id of something paid.
-const BODY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+/// Of two reasons, the one that ends first; an account that only cools makes it a matter of waiting.
+fn soonest(one: Unusable, other: Unusable) -> Unusable {
+    let kind = match (one.kind, other.kind) {
+        (UnusableKind::Limited, UnusableKind::Limited) => UnusableKind::Limited,
+        _ => UnusableKind::NoAccount,
+    };
+    Unusable {
+        retry_after: one.retry_after.min(other.retry_after),
+        kind,
+    }
+}
+
+/// There is no such upstream, or it has no account: only a person can change that.
+const NO_POOL: Unusable = Unusable {
+    retry_after: Duration::from_mins(1),
+    kind: UnusableKind::NoAccount,
+};

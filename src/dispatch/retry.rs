@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
 use tokio::time::Instant;
 
-use super::Attempt;
+use super::attempt::{Arrived, Attempt};
 use crate::model::clock::Timestamp;
 use crate::model::operation::Class;
 use crate::telemetry::metrics::RetryReason;
@@ -48,35 +47,20 @@ pub fn next(attempt: &Attempt, class: Class, made: u32, moment: impl FnOnce() ->
         Err(error) if error.phase == Phase::Connect => RetryReason::Connect,
         Err(_) if free => RetryReason::Failed,
         Err(_) => return Next::Stop,
-        Ok((_, verdict)) => match verdict.again {
+        Ok(Arrived::Stream(_)) => return Next::Stop,
+        Ok(Arrived::Whole(_, verdict)) => match verdict.again {
             Again::Refused => RetryReason::Limited,
             Again::Failed if free => RetryReason::Failed,
             Again::Failed | Again::No => return Next::Stop,
         },
     };
     let moment = moment();
-    let wait = asked(attempt, moment.wall).unwrap_or_else(|| backoff(made, moment.jitter));
+    let asked = attempt.retry_after(moment.wall).map(|asked| asked.min(LONGEST_ASKED));
+    let wait = asked.unwrap_or_else(|| backoff(made, moment.jitter));
     if moment.now + wait >= moment.latest {
         return Next::Stop;
     }
     Next::After(wait, reason)
-}
-
-/// What the upstream asked for with `Retry-After`, in seconds or as a date, capped.
-fn asked(attempt: &Attempt, wall: Timestamp) -> Option<Duration> {
-    let (reply, _) = attempt.result.as_ref().ok()?;
-    let text = reply.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => http_date(text)?.since(wall),
-    };
-    Some(wait.min(LONGEST_ASKED))
-}
-
-/// An HTTP date of the usual form, e.g. `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
-fn http_date(text: &str) -> Option<Timestamp> {
-    let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Timestamp::from_micros(moment.as_microsecond()))
 }
 
 /// Doubles from 200 ms to 2 s, between half and the whole of it.
@@ -95,6 +79,7 @@ const LONGEST_ASKED: Duration = Duration::from_mins(1);
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use http::header::RETRY_AFTER;
     use http::{HeaderMap, HeaderValue, StatusCode};
 
     use super::*;
@@ -112,7 +97,7 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let verdict = volcengine::read(operation, status, &headers, &body);
         Attempt {
-            result: Ok((Reply { status, headers, body }, verdict)),
+            result: Ok(Arrived::Whole(Reply { status, headers, body }, verdict)),
             took: Duration::ZERO,
         }
     }

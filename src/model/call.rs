@@ -27,6 +27,8 @@ pub struct Call {
     pub body: Bytes,
     /// The model or `req_key` it names.
     pub model: Option<String>,
+    /// How it asks to be answered.
+    pub delivery: Delivery,
     /// The task it names.
     pub task_id: Option<String>,
     /// Under which key it must not be sent twice.
@@ -41,6 +43,15 @@ pub struct Call {
     pub arrived: Instant,
 }
 
+/// How an answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// In one piece.
+    Whole,
+    /// As server-sent events, while it is made.
+    Stream,
+}
+
 /// What happens to a call whose caller hangs up after it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HangUp {
@@ -51,12 +62,12 @@ pub enum HangUp {
 }
 
 impl Call {
-    /// What a hang-up does to it: submits and keyed calls finish, others do not.
+    /// What a hang-up does to it: submits and keyed calls finish, streams and others do not.
     #[must_use]
     pub const fn on_hang_up(&self) -> HangUp {
-        match (self.operation.class(), &self.idempotency) {
-            (Class::Submit, _) | (Class::Call, Some(_)) => HangUp::Finishes,
-            (Class::Call, None) | (Class::Query, _) => HangUp::Cancels,
+        match (self.operation.class(), self.delivery, &self.idempotency) {
+            (Class::Submit, _, _) | (Class::Call, Delivery::Whole, Some(_)) => HangUp::Finishes,
+            (Class::Call | Class::Query, _, _) => HangUp::Cancels,
         }
     }
 }

@@ -75,11 +75,13 @@ pub enum Reason {
     Interrupted,
     /// A person said so.
     Resolved,
+    /// A stream broke off, or said that it failed, before it was complete.
+    Truncated,
 }
 
 impl Reason {
     /// Every reason, for closed label sets.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Replied,
         Self::Connect,
         Self::Timeout,
@@ -90,6 +92,7 @@ impl Reason {
         Self::NotRecorded,
         Self::Interrupted,
         Self::Resolved,
+        Self::Truncated,
     ];
 
     /// Its name in metrics, logs and the log book.
@@ -106,6 +109,7 @@ impl Reason {
             Self::NotRecorded => "not_recorded",
             Self::Interrupted => "interrupted",
             Self::Resolved => "resolved",
+            Self::Truncated => "truncated",
         }
     }
 }

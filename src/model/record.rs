@@ -10,6 +10,7 @@ use super::id::{AccountId, KeyId, OwnerId, RequestId};
 use super::operation::Operation;
 use super::outcome::{Outcome, Reason};
 use super::task::TaskState;
+use super::usage::{self, Usage};
 
 /// One entry: when, and what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,10 @@ pub enum Event {
     Started(Started),
     /// A person decided the fate of an unknown outcome.
     Resolved(Resolution),
+    /// A call goes on at another account; nothing is sent there before this is written.
+    Rerouted(Reroute),
+    /// What a call consumed, in the commit of its settlement.
+    Consumed(Consumption),
 }
 
 impl Event {
@@ -54,6 +59,8 @@ impl Event {
             Self::Pruned(_) => "pruned",
             Self::Started(_) => "started",
             Self::Resolved(_) => "resolved",
+            Self::Rerouted(_) => "rerouted",
+            Self::Consumed(_) => "consumed",
         }
     }
 }
@@ -250,6 +257,26 @@ pub struct Started {
     pub version: String,
     /// Intents of older boots that had no settlement.
     pub unknown: u64,
+}
+
+/// A call goes on at another account than its intent names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reroute {
+    /// The sequence number of its intent.
+    pub intent: u64,
+    /// The account from now on.
+    pub account: AccountId,
+}
+
+/// What a call consumed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consumption {
+    /// The sequence number of its intent.
+    pub intent: u64,
+    /// Its tokens.
+    pub usage: Usage,
+    /// Where they are known from.
+    pub source: usage::Source,
 }
 
 /// A person decided the fate of an unknown outcome.

@@ -21,6 +21,13 @@ pub struct UpstreamName(Arc<str>);
 pub struct ParseUpstreamNameError;
 
 impl UpstreamName {
+    /// One of the names that the program itself gives, which are well-formed.
+    #[must_use]
+    pub fn of_ours(name: &'static str) -> Self {
+        debug_assert!(name.parse::<Self>().is_ok(), "{name}");
+        Self(name.into())
+    }
+
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {

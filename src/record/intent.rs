@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use crate::crypto::digest::Digest;
 use crate::model::clock::Timestamp;
+use crate::model::id::AccountId;
 use crate::model::operation::Class;
 use crate::model::outcome::{Outcome, Reason};
-use crate::model::record::{Event, Intent, Settlement};
+use crate::model::record::{Event, Intent, Reroute, Settlement};
 use crate::model::task::{RunningTask, Submit, SubmitRef, TaskState};
 use crate::store::error::{StoreError, WriteError};
 use crate::store::idempotency::{self, Fate, KeyUse};
-use crate::store::tasks::OpenIntent;
-use crate::store::{Job, Rows, Tables, Write, unattended};
+use crate::store::tasks::{self, OpenIntent};
+use crate::store::{Change, Job, Rows, Tables, Write, unattended};
 
 use super::claim::Guard;
 use super::settlement::Settle;
@@ -154,10 +155,34 @@ impl Write for Open {
         Some(unattended(Settle {
             upstream: self.upstream,
             settlement: Settlement::unanswered(seq, self.intent.account, Outcome::NotSent, Reason::NotRecorded),
+            consumption: None,
             reply: None,
             claim: self.claim.take(),
             relaxed: true,
         }))
+    }
+}
+
+/// Writes that a call goes on at another account.
+pub(super) struct Redirect {
+    pub(super) intent: u64,
+    pub(super) account: AccountId,
+}
+
+impl Change for Redirect {
+    type Done = ();
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+        let Some(mut open) = tasks::open_intent(tables.view(), self.intent)? else {
+            return Ok(());
+        };
+        open.account = self.account;
+        tables.put_open_intent(self.intent, &open)?;
+        tables.append(Event::Rerouted(Reroute {
+            intent: self.intent,
+            account: self.account,
+        }))?;
+        Ok(())
     }
 }
 

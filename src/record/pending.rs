@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::claim::Shared;
+use super::error::RecordError;
+use super::intent::Redirect;
 use super::settlement::Settle;
-use super::{Claimed, Recorder};
+use super::{Claimed, PATIENCE, Recorder};
 use crate::model::id::AccountId;
 use crate::model::operation::Class;
 use crate::model::outcome::{Outcome, Reason};
-use crate::model::record::Settlement;
+use crate::model::record::{Consumption, Settlement};
 use crate::model::reply::Reply;
+use crate::model::usage::{self, Usage};
 use crate::store::Receipt;
 
 /// What a call's slots do when it is settled. They are given back by a drop; this is what goes beyond.
@@ -57,6 +60,8 @@ pub struct Ending<'a> {
     pub task_id: Option<String>,
     /// The provider's name for the request.
     pub upstream_request: Option<String>,
+    /// What it consumed, where that is known or was estimated.
+    pub consumed: Option<(Usage, usage::Source)>,
 }
 
 impl Ending<'_> {
@@ -70,6 +75,7 @@ impl Ending<'_> {
             code: None,
             task_id: None,
             upstream_request: None,
+            consumed: None,
         }
     }
 }
@@ -135,6 +141,27 @@ impl<S: Seat> Pending<S> {
         self.seat.as_mut()
     }
 
+    /// Commits that the call goes on at another account. Nothing may be sent there before it returns.
+    ///
+    /// # Errors
+    /// [`RecordError`]; nothing may then be sent at all.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the record may name either account; nothing was sent to the new one.
+    pub async fn redirect(&mut self, account: AccountId) -> Result<(), RecordError> {
+        let redirect = Redirect {
+            intent: self.intent,
+            account,
+        };
+        match timeout(PATIENCE, self.recorder.store.change(redirect)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(RecordError::Unavailable(error)),
+            Err(_) => return Err(RecordError::TooSlow),
+        }
+        self.account = account;
+        Ok(())
+    }
+
     /// How many attempts were begun.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
@@ -160,6 +187,11 @@ impl<S: Seat> Pending<S> {
             },
             _ => Recorded::Yes,
         }
+    }
+
+    /// As [`Pending::settle`] with [`Wait::Not`], from where nothing can be awaited: the end of a stream.
+    pub fn settle_aside(mut self, ending: &Ending<'_>) {
+        drop(self.hand_over(ending, Wait::Not));
     }
 
     fn hand_over(&mut self, ending: &Ending<'_>, wait: Wait) -> Option<Receipt<Settle>> {
@@ -190,9 +222,15 @@ impl<S: Seat> Pending<S> {
                 .unwrap_or(u64::MAX),
         };
         let relaxed = wait == Wait::Not;
+        let consumption = ending.consumed.map(|(usage, source)| Consumption {
+            intent: self.intent,
+            usage,
+            source,
+        });
         let settle = Settle {
             upstream: self.recorder.upstream,
             settlement,
+            consumption,
             reply: sealed,
             claim,
             relaxed,

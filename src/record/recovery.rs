@@ -34,6 +34,7 @@ impl Write for Recover {
                 &mut Settle {
                     upstream: self.upstream,
                     settlement,
+                    consumption: None,
                     reply: None,
                     claim: None,
                     relaxed: false,

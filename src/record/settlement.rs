@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::operation::Class;
 use crate::model::outcome::Outcome;
-use crate::model::record::{Event, Settlement};
+use crate::model::record::{Consumption, Event, Settlement};
 use crate::model::task::SubmitRef;
 use crate::store::error::StoreError;
 use crate::store::idempotency::{self, Fate, KeyUse};
@@ -18,6 +18,7 @@ use super::claim::Guard;
 pub(super) struct Settle {
     pub(super) upstream: &'static str,
     pub(super) settlement: Settlement,
+    pub(super) consumption: Option<Consumption>,
     /// The sealed reply, if it is kept.
     pub(super) reply: Option<Vec<u8>>,
     /// The hold on its idempotency key: a repeat waits until the key's fate is on the disk.
@@ -35,6 +36,9 @@ impl Change for Settle {
             return Ok(());
         };
         tables.append(Event::Settlement(self.settlement.clone()))?;
+        if let Some(consumption) = self.consumption.clone() {
+            tables.append(Event::Consumed(consumption))?;
+        }
         settle_key(tables, &open, &self.settlement, self.reply.as_deref())?;
         if open.operation.class() == Class::Submit {
             settle_submit(tables, &open, &self.settlement, self.upstream)?;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Relay;
 use crate::admission::running::RunningTasks;
 use crate::crypto::entropy;
-use crate::model::call::Call;
+use crate::model::call::{Call, Delivery};
 use crate::model::caller::{Caller, Identity};
 use crate::model::id::{AccountId, RequestId};
 use crate::model::key::{Limits, Scopes};
@@ -80,6 +80,7 @@ impl Relay {
             operation,
             body: Bytes::from(body.to_string()),
             model: held.req_key,
+            delivery: Delivery::Whole,
             task_id: Some(task_id),
             idempotency: None,
             accept: None,

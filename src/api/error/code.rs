@@ -21,6 +21,10 @@ pub enum Code {
     ModelDenied,
     /// Nothing is there, or nothing of the caller's.
     NotFound,
+    /// No model of this name may be used.
+    ModelNotFound,
+    /// The question fills too much of the model's context. In lower case: the MegaLLM proxy's clients act on it.
+    ContextLengthExceeded,
     /// The path has other methods.
     MethodNotAllowed,
     /// The idempotency key was used with another request.
@@ -63,7 +67,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for the test that keeps the table.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::ValidationFailed,
         Self::AuthFailed,
         Self::InvalidSignature,
@@ -72,6 +76,8 @@ impl Code {
         Self::ScopeDenied,
         Self::ModelDenied,
         Self::NotFound,
+        Self::ModelNotFound,
+        Self::ContextLengthExceeded,
         Self::MethodNotAllowed,
         Self::IdempotencyConflict,
         Self::IdempotencyInFlight,
@@ -104,6 +110,8 @@ impl Code {
             Self::ScopeDenied => ("SCOPE_DENIED", 403),
             Self::ModelDenied => ("MODEL_DENIED", 403),
             Self::NotFound => ("NOT_FOUND", 404),
+            Self::ModelNotFound => ("MODEL_NOT_FOUND", 404),
+            Self::ContextLengthExceeded => ("context_length_exceeded", 400),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", 405),
             Self::BodyTimeout => ("BODY_TIMEOUT", 408),
             Self::IdempotencyConflict => ("IDEMPOTENCY_CONFLICT", 409),

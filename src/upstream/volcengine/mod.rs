@@ -14,9 +14,16 @@ use crate::crypto::sigv4::sign::{Signer, Unsigned};
 use crate::model::clock::Timestamp;
 use crate::model::operation::Operation;
 use crate::model::reply::Reply;
+use crate::model::upstream::UpstreamName;
 
 /// The upstream's name in labels and in the keys of task rows.
 pub const NAME: &str = "volcengine";
+
+/// The same, as an upstream's name.
+#[must_use]
+pub fn name() -> UpstreamName {
+    UpstreamName::of_ours(NAME)
+}
 
 /// One account's wire: where it is and how it signs. Prepared once, so that a call parses nothing.
 #[derive(Debug)]
