@@ -135,6 +135,7 @@ async fn thirty_rounds(database: &Path, seed: u64) {
         let admin = admin.at(&server.url);
         let until = Duration::from_millis(10 + random.below(120));
         let killing = async {
+            // No signal, but a random moment of the load: whatever it cuts must come out right.
             tokio::time::sleep(until).await;
             server.kill();
         };
