@@ -171,6 +171,12 @@ impl Recorder {
         }
     }
 
+    /// How many calls wait behind the first one with their idempotency key, at this moment.
+    #[must_use]
+    pub fn repeats_waiting(&self) -> usize {
+        self.claims.waiting()
+    }
+
     /// What the store knows of a key that nobody in this process holds.
     async fn look_up(&self, guard: Guard, fingerprint: Digest) -> Result<Claim, RecordError> {
         let (key, now) = (*guard.key(), self.expiry.earliest());

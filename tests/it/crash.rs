@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use tollgate::model::operation::Class;
 use tollgate::model::outcome::Outcome;
 use tollgate::sandbox::{Answer, Fault, Rule};
 
@@ -53,6 +54,12 @@ fn assert_replay(reply: &Reply) {
     assert_eq!(reply.header("idempotency-replayed"), Some("true"));
 }
 
+/// Waits until so many repeats wait behind the first call with their key.
+async fn until_repeats_wait(relay: &Relay, number: usize) {
+    let waiting = async || relay.services().recorder.repeats_waiting() == number;
+    eventually("the repeats wait", waiting).await;
+}
+
 async fn resolve(relay: &Relay, intent: u64, verdict: &str) {
     let admin = relay.admin().await;
     let resolved = admin.post(&format!("/admin/audit/{intent}/resolve"), verdict).await;
@@ -97,7 +104,7 @@ async fn of_those_that_wait_behind_a_first_that_was_not_sent_exactly_one_is_sent
     let first = alice.try_submitting(&body);
     brake.until_stopped(1).await;
     let waiting: Vec<_> = (0..5).map(|_| alice.try_submitting(&body)).collect();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until_repeats_wait(&relay, 5).await;
 
     brake.stop_at(Stop::Nowhere);
     first.abort();
@@ -193,7 +200,7 @@ async fn a_repeat_while_the_first_intent_is_still_with_the_writer_waits_and_is_s
     assert_eq!(alice.submit(&body).await.status, 503);
 
     let repeat = alice.try_submitting(&body);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until_repeats_wait(&relay, 1).await;
     gate.open();
 
     assert_fresh(&repeat.await.unwrap().unwrap());
@@ -206,10 +213,12 @@ async fn a_caller_gone_while_its_intent_is_with_the_writer_leaves_its_key_to_be_
     let body = submit_body("gone-early");
     let gate = relay.disk.hold_syncs();
     let in_flight = alice.try_submitting(&body);
-    eventually("the intent waits for its sync", async || gate.holds_one()).await;
+    let admitted = async || relay.gate(Class::Submit).in_use == 1 && gate.holds_one();
+    eventually("the intent waits for its sync", admitted).await;
 
     in_flight.abort();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let withdrawn = async || relay.gate(Class::Submit).in_use == 0;
+    eventually("its call is withdrawn", withdrawn).await;
     gate.open();
 
     assert_fresh(&alice.submit(&body).await);

@@ -236,6 +236,7 @@ async fn callers_that_hang_up_at_any_moment_leave_no_intent_open() {
     let alice = relay.client("alice").await;
     for caller in 0..CALLERS {
         let in_flight = alice.try_submitting(&submit_body(&format!("caller-{caller}")));
+        // No signal, but moments spread over the whole of a call: whatever they cut must come out right.
         tokio::time::sleep(Duration::from_micros(caller * 97 % 4000)).await;
         in_flight.abort();
     }

@@ -107,7 +107,7 @@ async fn thirty_rounds(database: &Path, seed: u64) {
         .before(upstream.addr())
         .with("UPSTREAM_MAX_CONCURRENT", "8")
         .with("ADMIN_TOKEN", admin_token);
-    let clients: Vec<_> = (0..4).map(|_| program.client()).collect();
+    let clients = ["alice", "bob", "carol", "dave"].map(|name| program.client(name));
     let admin = Client::new(String::new(), None).header("authorization", &format!("Bearer {admin_token}"));
     let mut unknown = 0;
     let mut before = Done::default();
@@ -135,6 +135,7 @@ async fn thirty_rounds(database: &Path, seed: u64) {
         let admin = admin.at(&server.url);
         let until = Duration::from_millis(10 + random.below(120));
         let killing = async {
+            // No signal, but a random moment of the load: whatever it cuts must come out right.
             tokio::time::sleep(until).await;
             server.kill();
         };
@@ -145,7 +146,7 @@ async fn thirty_rounds(database: &Path, seed: u64) {
 
     eprintln!("{unknown} outcomes were unknown after 30 kills");
     let verified = program.run(&["audit", "verify", "--json"]);
-    assert!(verified.success, "{verified:?}");
+    assert!(verified.succeeded(), "{verified:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,6 +38,8 @@ mod passthrough;
 #[cfg(test)]
 mod path;
 #[cfg(test)]
+mod replies;
+#[cfg(test)]
 mod retry;
 #[cfg(test)]
 mod running;

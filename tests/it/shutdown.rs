@@ -20,7 +20,7 @@ use tollgate::store::audit::{self, Order};
 use tollgate::store::{Missing, OpenOptions, Store};
 use tollgate::upstream::transport::Network;
 
-use crate::support::{Client, MASTER, Process, Serving, Valve, eventually, submit_body, surroundings};
+use crate::support::{Client, MASTER, Program, Serving, Valve, eventually, submit_body, surroundings};
 
 const SUBMIT: &str = "CVSync2AsyncSubmitTask";
 
@@ -58,8 +58,9 @@ impl Place {
         Serving::start(&self.vars, &self.database(), transport)
     }
 
-    async fn process(&self) -> Process {
-        Process::serve(&self.vars, self.folder.path()).await
+    /// The program itself, to be run as processes of their own.
+    fn program(&self) -> Program {
+        Program::on(&self.database()).with_all(&self.vars)
     }
 
     /// Submits never get an answer.
@@ -104,15 +105,6 @@ fn outcomes_after_a_clean_end(database: &Path) -> Vec<Outcome> {
     book.into_iter()
         .filter_map(|logged| outcome(logged.entry.event))
         .collect()
-}
-
-/// A client whose key was made by the command line, beside the running server.
-fn client_of(process: &Process) -> Client {
-    let key = process.json(&["key", "create", "--description", "alice"]);
-    Client::new(process.url.clone(), None).header(
-        "authorization",
-        &format!("Bearer {}", key["secret_key"].as_str().unwrap()),
-    )
 }
 
 #[tokio::test]
@@ -298,8 +290,9 @@ impl Place {
 #[tokio::test]
 async fn the_program_ends_well_on_sigterm_and_finishes_what_it_has_in_hand() {
     let place = Place::new().await;
-    let mut process = place.process().await;
-    let alice = client_of(&process);
+    let program = place.program();
+    let mut process = program.serve();
+    let alice = program.client("alice").at(&process.url);
     let slow = Rule::on(SUBMIT, Fault::None).after(Duration::from_millis(500));
     place.upstream.faults().push(slow).unwrap();
     let flight = alice.launch("term-1");
@@ -316,8 +309,9 @@ async fn the_program_ends_well_on_sigterm_and_finishes_what_it_has_in_hand() {
 async fn the_program_hurries_on_a_second_signal() {
     let place = Place::new().await;
     place.hang();
-    let mut process = place.process().await;
-    let flight = client_of(&process).launch("twice-1");
+    let program = place.program();
+    let mut process = program.serve();
+    let flight = program.client("alice").at(&process.url).launch("twice-1");
     place.has_seen("twice-1").await;
 
     process.signal("TERM");
@@ -334,35 +328,38 @@ async fn the_program_hurries_on_a_second_signal() {
 #[tokio::test]
 async fn commands_work_beside_a_running_server_and_without_one() {
     let place = Place::new().await;
-    let mut process = place.process().await;
-    let alice = client_of(&process);
+    let program = place.program();
+    let mut process = program.serve();
+    let alice = program.client("alice").at(&process.url);
     let task = alice.submit(&submit_body("beside-1")).await.task_id();
 
-    let commands_work = |process: &Process| {
-        let keys = process.json(&["key", "list"]).to_string();
+    let commands_work = || {
+        let keys = program.json(&["key", "list"]).to_string();
         assert!(keys.contains("alice"), "{keys}");
-        let tasks = process.json(&["task", "list"]).to_string();
+        let tasks = program.json(&["task", "list"]).to_string();
         assert!(tasks.contains(&task), "{tasks}");
-        assert_eq!(process.json(&["audit", "verify"])["intact"], true);
+        assert_eq!(program.json(&["audit", "verify"])["intact"], true);
     };
-    commands_work(&process);
+    commands_work();
     process.signal("TERM");
     process.ended().await;
-    commands_work(&process);
+    commands_work();
 }
 
 #[tokio::test]
 async fn the_health_command_tells_by_its_exit_code() {
     let place = Place::new().await;
-    let mut process = place.process().await;
+    let mut process = place.program().serve();
+    let (_, port) = process.url.rsplit_once(':').unwrap();
+    let program = place.program().with("PORT", port);
 
-    let well = process.run(&["health"]);
-    assert_eq!((well.status.code(), well.stdout.len()), (Some(0), 0));
+    let well = program.run(&["health"]);
+    assert_eq!((well.code, well.output.as_str()), (Some(0), ""));
     process.signal("TERM");
     process.ended().await;
-    let gone = process.run(&["health"]);
-    assert_eq!(gone.status.code(), Some(1));
-    assert!(!gone.stderr.is_empty());
+    let gone = program.run(&["health"]);
+    assert_eq!(gone.code, Some(1));
+    assert!(!gone.errors.is_empty());
 }
 
 #[tokio::test]
@@ -370,8 +367,9 @@ async fn a_store_that_fails_ends_the_program_in_order_and_not_well() {
     let place = Place::new().await;
     // No file may grow beyond 3 MiB: the store's growth fails in the middle of a commit.
     let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 6144; exec \"$@\"", "sh"];
-    let mut process = Process::serve_within(&place.vars, place.folder.path(), &limited).await;
-    let alice = client_of(&process);
+    let program = place.program();
+    let mut process = program.clone().run_under(&limited).serve();
+    let alice = program.client("alice").at(&process.url);
 
     let body = serde_json::json!({"code": 10_000, "data": {"pad": "x".repeat(200_000)}}).to_string();
     let large = Answer {
@@ -405,9 +403,9 @@ async fn a_store_that_fails_ends_the_program_in_order_and_not_well() {
         "{:?}",
         told.collect::<Vec<_>>()
     );
-    let mut again = place.process().await;
+    let mut again = program.serve();
     assert!(
-        again.run(&["audit", "verify"]).status.success(),
+        program.run(&["audit", "verify"]).succeeded(),
         "what was committed is whole"
     );
     again.signal("TERM");

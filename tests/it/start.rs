@@ -22,7 +22,7 @@ fn folder() -> (TempDir, PathBuf) {
 #[track_caller]
 fn assert_refused(program: &Program, sentence: &str) {
     let said = program.run(&["serve"]);
-    assert!(!said.success);
+    assert!(!said.succeeded());
     let told = format!("{}{}", said.output, said.errors);
     assert!(told.contains(sentence), "{told}");
     assert!(!told.contains("panicked"), "{told}");
@@ -50,7 +50,7 @@ fn a_missing_short_or_garbled_encryption_key_is_named_with_its_fix() {
 fn another_encryption_key_than_the_stores_own_is_found_at_the_start() {
     let (_folder, database) = folder();
     let program = Program::on(&database);
-    program.client();
+    program.client("alice");
 
     let other = "b3RoZXIgb3RoZXIgb3RoZXIgb3RoZXIgb3RoZXIgb3Q=";
     assert_refused(
@@ -90,7 +90,7 @@ fn a_file_of_something_else_is_left_alone() {
 fn a_store_cut_short_anywhere_is_said_to_be_damaged() {
     let (_folder, database) = folder();
     let program = Program::on(&database);
-    program.client();
+    program.client("alice");
     let whole = fs::read(&database).unwrap();
 
     for length in [20, 320, 4096, whole.len() / 2, whole.len() - 1] {
@@ -98,14 +98,14 @@ fn a_store_cut_short_anywhere_is_said_to_be_damaged() {
         assert_refused(&program, "is damaged");
     }
     fs::write(&database, &whole).unwrap();
-    assert!(program.run(&["key", "list"]).success);
+    assert!(program.run(&["key", "list"]).succeeded());
 }
 
 #[test]
 fn a_store_with_a_damaged_page_opens_or_says_so() {
     let (_folder, database) = folder();
     let program = Program::on(&database);
-    program.client();
+    program.client("alice");
     let whole = fs::read(&database).unwrap();
 
     for page in 0..whole.len() / 4096 {
@@ -121,7 +121,7 @@ fn a_store_with_a_damaged_page_opens_or_says_so() {
             "not a Tollgate store",
         ];
         let said_so = sentences.iter().any(|sentence| said.errors.contains(sentence));
-        assert!(said.success || said_so, "page {page}: {said:?}");
+        assert!(said.succeeded() || said_so, "page {page}: {said:?}");
     }
 }
 
@@ -144,7 +144,7 @@ fn a_folder_or_a_store_that_may_only_be_read_is_named() {
     assert_refused(&program, &sentence);
 
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-    Program::on(&database).client();
+    Program::on(&database).client("alice");
     fs::set_permissions(&database, Permissions::from_mode(0o444)).unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o555)).unwrap();
     assert_refused(&program, &sentence);
@@ -159,10 +159,10 @@ fn a_second_server_waits_for_the_first_and_commands_speak_to_the_first() {
 
     let (_second, log) = program.spawn();
     line_with(&log, "another process holds the store: waiting for it to end");
-    program.client();
+    program.client("alice");
     let listed = program.run(&["key", "list", "--json"]);
 
-    assert!(listed.success, "{listed:?}");
+    assert!(listed.succeeded(), "{listed:?}");
     assert!(listed.output.contains("key_"), "{listed:?}");
     first.kill();
     line_with(&log, r#""message":"serving""#);
@@ -174,9 +174,9 @@ fn a_socket_that_a_killed_server_left_does_not_stand_in_the_way() {
     let program = Program::on(&database);
     program.serve().kill();
 
-    assert!(program.run(&["key", "list"]).success);
+    assert!(program.run(&["key", "list"]).succeeded());
     let second = program.serve();
-    assert!(program.run(&["key", "list"]).success);
+    assert!(program.run(&["key", "list"]).succeeded());
     second.kill();
 }
 
@@ -240,7 +240,7 @@ async fn on_a_full_disk_calls_are_refused_and_at_the_next_start_the_reserve_make
         .before(upstream.addr())
         .with("STORE_RESERVE_BYTES", "12MiB")
         .with("AUDIT_RETENTION", "1ms");
-    let alice = program.client();
+    let alice = program.client("alice");
     let server = program.serve();
     assert_eq!(alice.at(&server.url).submit(&submit_body("room")).await.status, 200);
     assert_eq!(fs::metadata(&reserve).unwrap().len(), 12 << 20);

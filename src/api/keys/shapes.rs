@@ -120,14 +120,9 @@ pub struct KeyView {
     pub status: String,
     /// Its rotation family, to which tasks and idempotency keys belong.
     pub owner: String,
-    /// What it may be used for.
-    pub scopes: Vec<String>,
-    /// How its holder may prove it.
-    pub schemes: Vec<String>,
-    /// The models it may name; absent for every one.
-    pub models: Option<Vec<String>>,
-    /// Its own limits; absent where the server's hold.
-    pub limits: Option<LimitsView>,
+    /// What it may do.
+    #[oai(flatten)]
+    pub extent: KeyExtent,
 }
 
 /// A new key. Its secret is shown here and never again.
@@ -152,6 +147,15 @@ pub struct IssuedKey {
     pub status: String,
     /// Its rotation family.
     pub owner: String,
+    /// What it may do.
+    #[oai(flatten)]
+    pub extent: KeyExtent,
+}
+
+/// What a key may do, as every view of it says.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub struct KeyExtent {
     /// What it may be used for.
     pub scopes: Vec<String>,
     /// How its holder may prove it.
@@ -201,10 +205,7 @@ impl IssuedKey {
             rotation_of: view.rotation_of,
             status: view.status,
             owner: view.owner,
-            scopes: view.scopes,
-            schemes: view.schemes,
-            models: view.models,
-            limits: view.limits,
+            extent: view.extent,
         }
     }
 }
@@ -213,11 +214,6 @@ impl KeyView {
     /// What a key is at `now`.
     #[must_use]
     pub fn new(key: &ApiKey, now: Timestamp) -> Self {
-        let limits = (key.limits != Limits::default()).then(|| LimitsView {
-            concurrency: key.limits.concurrency.map(NonZeroU32::get),
-            queue: key.limits.queue,
-            ..LimitsView::default()
-        });
         Self {
             id: key.id.to_string(),
             access_key: key.access_key.clone(),
@@ -229,6 +225,19 @@ impl KeyView {
             rotation_of: key.rotation_of.map(|id| id.to_string()),
             status: key.status(now).label().to_owned(),
             owner: key.owner.to_string(),
+            extent: KeyExtent::new(key),
+        }
+    }
+}
+
+impl KeyExtent {
+    fn new(key: &ApiKey) -> Self {
+        let limits = (key.limits != Limits::default()).then(|| LimitsView {
+            concurrency: key.limits.concurrency.map(NonZeroU32::get),
+            queue: key.limits.queue,
+            ..LimitsView::default()
+        });
+        Self {
             scopes: key.scopes.iter().map(|scope| scope.label().to_owned()).collect(),
             schemes: key.schemes.iter().map(|scheme| scheme.label().to_owned()).collect(),
             models: key.models.clone(),

@@ -107,6 +107,11 @@ impl Claims {
         }
     }
 
+    /// How many wait behind a key's first call, over all keys.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().values().map(|flight| flight.waiting).sum()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Flight>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -53,7 +53,9 @@ fn the_seventeenth_duplicate_is_turned_away_and_a_place_comes_back() {
     let _guard = first(&claims, 1);
     let mut waiters: Vec<_> = (0..16).map(|_| behind(&claims, 1)).collect();
     assert!(matches!(claims.enter(digest(1), digest(0)), Entered::Crowded));
+    assert_eq!(claims.waiting(), 16);
     waiters.pop();
+    assert_eq!(claims.waiting(), 15);
     let _again = behind(&claims, 1);
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tollgate::config::{MapVars, Vars};
 use tollgate::crypto::entropy::OsEntropy;
 use tollgate::crypto::keyring::MasterKey;
 use tollgate::crypto::seal::StoreId;
@@ -18,8 +19,8 @@ use tollgate::model::secret::Secret;
 use tollgate::sandbox::{Imitation, Settings};
 use tollgate::store::{Missing, OpenOptions, Opened, Store};
 
-use super::Client;
 use super::relay::{MASTER, UPSTREAM_KEY, UPSTREAM_SECRET};
+use super::{Client, eventually};
 
 /// The program with an environment.
 #[derive(Clone, Debug)]
@@ -27,18 +28,21 @@ pub(crate) struct Program {
     database: PathBuf,
     vars: BTreeMap<String, String>,
     user: Option<u32>,
+    /// The words of a command that it runs under, such as one that sets limits.
+    under: Vec<String>,
 }
 
 /// What a command that ended had to say.
 #[derive(Debug)]
 pub(crate) struct Said {
-    pub(crate) success: bool,
+    /// The exit code, if no signal ended it.
+    pub(crate) code: Option<i32>,
     pub(crate) output: String,
     pub(crate) errors: String,
 }
 
 /// A server that runs. It is killed when dropped.
-pub(crate) struct Serving {
+pub(crate) struct Process {
     pub(crate) url: String,
     child: Child,
 }
@@ -50,6 +54,7 @@ impl Program {
             database: database.to_owned(),
             vars: BTreeMap::new(),
             user: None,
+            under: Vec::new(),
         };
         program
             .with("DATABASE_URL", &database.display().to_string())
@@ -73,6 +78,12 @@ impl Program {
         self
     }
 
+    pub(crate) fn with_all(self, vars: &MapVars) -> Self {
+        vars.names()
+            .iter()
+            .fold(self, |program, name| program.with(name, &vars.get(name).unwrap()))
+    }
+
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.vars.remove(name);
         self
@@ -84,9 +95,22 @@ impl Program {
         self
     }
 
+    /// Runs it under a command, which gets the program and its arguments as its last words.
+    pub(crate) fn run_under(mut self, words: &[&str]) -> Self {
+        self.under = words.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.args(args).env_clear().envs(&self.vars).current_dir("/");
+        let mut words = self
+            .under
+            .iter()
+            .map(String::as_str)
+            .chain([TOLLGATE])
+            .chain(args.iter().copied());
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).env_clear().envs(&self.vars);
+        command.current_dir("/").stdin(Stdio::null());
         if let Some(uid) = self.user {
             std::os::unix::process::CommandExt::uid(&mut command, uid);
         }
@@ -98,23 +122,28 @@ impl Program {
         let ended = self.command(args).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Said {
-            success: ended.status.success(),
+            code: ended.status.code(),
             output: text(ended.stdout),
             errors: text(ended.stderr),
         }
     }
 
-    /// Issues a key.
-    pub(crate) fn client(&self) -> Client {
-        let created = self.run(&["key", "create", "--json"]);
-        assert!(created.success, "{created:?}");
-        let key: serde_json::Value = serde_json::from_str(&created.output).unwrap();
+    /// Runs a command that must succeed, and reads the JSON that it prints.
+    pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
+        let said = self.run(args);
+        assert!(said.succeeded(), "{args:?}: {said:?}");
+        serde_json::from_str(&said.output).unwrap()
+    }
+
+    /// Issues a key, and gives its holder, who has yet to be told of a server.
+    pub(crate) fn client(&self, name: &str) -> Client {
+        let key = self.json(&["key", "create", "--description", name]);
         let secret = key["secret_key"].as_str().unwrap();
         Client::new(String::new(), None).header("authorization", &format!("Bearer {secret}"))
     }
 
     /// Starts a server without waiting for it; its log comes line by line.
-    pub(crate) fn spawn(&self) -> (Serving, Receiver<String>) {
+    pub(crate) fn spawn(&self) -> (Process, Receiver<String>) {
         let mut command = self.command(&["serve"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (tell, log) = mpsc::channel();
@@ -127,16 +156,16 @@ impl Program {
             });
         }
         let url = String::new();
-        (Serving { url, child }, log)
+        (Process { url, child }, log)
     }
 
     /// Starts a server, and waits until it serves.
-    pub(crate) fn serve(&self) -> Serving {
-        let (mut serving, log) = self.spawn();
+    pub(crate) fn serve(&self) -> Process {
+        let (mut process, log) = self.spawn();
         let line = line_with(&log, r#""message":"serving""#);
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        serving.url = format!("http://{}", line["address"].as_str().unwrap());
-        serving
+        process.url = format!("http://{}", line["address"].as_str().unwrap());
+        process
     }
 
     /// Opens a copy of the store as it is now, whoever holds it.
@@ -147,15 +176,38 @@ impl Program {
     }
 }
 
-impl Serving {
+impl Said {
+    pub(crate) fn succeeded(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+impl Process {
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the server ends", async || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        status.unwrap()
+    }
 }
 
-impl Drop for Serving {
+impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended already.
         drop(self.child.kill());
@@ -201,3 +253,5 @@ pub(crate) async fn imitation(latency: Duration) -> Imitation {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     Imitation::start(listener, settings, Arc::new(SystemClock)).unwrap()
 }
+
+const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
