@@ -111,4 +111,4 @@ const fn patience(first_byte: Duration, max_bytes: usize) -> Patience {
 const SERVICE: &str = "cv";
 
 /// How much longer than its head the body of a reply may take: it may hold the task id of something paid.
-const BODY_PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const BODY_PATIENCE: Duration = Duration::from_secs(15);

@@ -252,6 +252,33 @@ impl Dispatcher {
         Err(why.unwrap_or(NO_POOL))
     }
 
+    /// Chooses where a call goes on that was at `before`: there, if it still has its turn, else where the pool says.
+    ///
+    /// # Errors
+    /// As [`Dispatcher::choose`].
+    pub fn choose_again(
+        &self,
+        journey: &mut Journey,
+        before: AccountId,
+        in_flight: impl Fn(AccountId) -> usize,
+    ) -> Result<AccountId, Unusable> {
+        match &journey.way {
+            Way::Pooled(Pooled { turn: None, .. }) => self.choose(journey, in_flight),
+            Way::Pooled(_) | Way::Pinned(_) => Ok(before),
+        }
+    }
+
+    /// The longest that a call on this route may take until its answer, or the head of its stream.
+    #[must_use]
+    pub fn patience(&self, route: &Route) -> Duration {
+        let board = self.board.load();
+        let timeouts = route
+            .targets
+            .iter()
+            .filter_map(|target| board.catalogue.upstreams.get(&target.upstream));
+        timeouts.map(|upstream| upstream.timeout).max().unwrap_or_default() + board::BODY_PATIENCE
+    }
+
     /// Sends a call once to the account that its journey is at. `mark` tells whether a byte of it left.
     ///
     /// # Cancel safety

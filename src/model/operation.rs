@@ -132,6 +132,15 @@ impl Operation {
         }
     }
 
+    /// Whether what it costs is counted in tokens.
+    #[must_use]
+    pub const fn is_counted_in_tokens(self) -> bool {
+        matches!(
+            self,
+            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses
+        )
+    }
+
     /// The `Action` that names it on Volcengine's wire; `None` where it is not Volcengine's.
     #[must_use]
     pub const fn action(self) -> Option<&'static str> {

@@ -3,8 +3,11 @@
 use http::{HeaderValue, StatusCode};
 
 use crate::admission::error::Rejected;
+use crate::dispatch::pool::Unusable;
+use crate::model::catalogue::NoRoute;
 use crate::record::error::RecordError;
 use crate::store::error::StoreError;
+use crate::upstream::openai::context::ContextExceeded;
 
 /// A call ended without a reply that can be passed on.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,15 @@ pub enum RelayError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The call has nowhere to go.
+    #[error(transparent)]
+    NoRoute(#[from] NoRoute),
+    /// No account can serve it now.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// It fills too much of the model's context.
+    #[error(transparent)]
+    ContextExceeded(#[from] ContextExceeded),
     /// The model is not on the key's list.
     #[error("the key may not use this model")]
     ModelDenied,

@@ -9,19 +9,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{Failure, RelayError};
 use super::seat::PermitSeat;
-use super::{Answer, Origin, Relay};
+use super::stream::Streamed;
+use super::{Answer, Content, Origin, Relay};
 use crate::admission::{Loads, Permit};
-use crate::dispatch::Attempt;
-use crate::dispatch::retry::{self, Next};
+use crate::dispatch::pool::rotation::Next;
+use crate::dispatch::{Arrived, Attempt, Begun, Journey};
 use crate::model::call::{Call, HangUp};
 use crate::model::lane::Lane;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::reply::Reply;
-use crate::record::{Claimed, Ending, Pending, RunningSlot, Sent, Wait};
+use crate::model::usage::{self, Usage};
+use crate::record::{Claimed, Ending, Pending, Recorded, RunningSlot, Sent, Wait};
 use crate::telemetry::metrics;
 use crate::upstream::error::{Fault, Phase};
 use crate::upstream::mark::SentMark;
-use crate::upstream::{Form, Verdict};
+use crate::upstream::{Form, Verdict, openai};
 
 /// A paid call on its way.
 pub(super) struct Flight {
@@ -43,7 +45,12 @@ impl Sent for SentMark {
 
 impl Flight {
     /// Records the intent, sends, settles.
-    pub(super) async fn run(self, claimed: Option<Claimed>, permit: Permit) -> Result<Answer, RelayError> {
+    pub(super) async fn run(
+        self,
+        claimed: Option<Claimed>,
+        permit: Permit,
+        mut journey: Journey,
+    ) -> Result<Answer, RelayError> {
         let Self { relay, call, .. } = &self;
         let _counted = metrics::in_flight(call.operation);
         let account = permit.account;
@@ -64,32 +71,38 @@ impl Flight {
         loop {
             let mark = SentMark::default();
             pending.attempting(mark.clone());
-            let Some(attempt) = self.fly(&pending, mark).await else {
+            let Some(attempt) = self.fly(&pending, &journey, mark).await else {
                 return Err(self.withdraw(pending).await);
             };
             upstream_time += attempt.took;
-            let class = call.operation.class();
-            let moment = || relay.moment(class, self.deadline);
-            let Next::After(wait, reason) = retry::next(&attempt, class, pending.attempts(), moment) else {
-                let added = relay.clock.monotonic().saturating_duration_since(call.arrived);
-                metrics::overhead(call.operation, added.saturating_sub(upstream_time));
-                return self.land(pending, attempt).await;
+            let moment = || relay.moment(call.operation.class(), self.deadline);
+            let next = relay
+                .dispatcher
+                .after(call, &mut journey, &attempt, pending.attempts(), moment);
+            let (wait, reason) = match next {
+                Next::Stop => {
+                    let added = relay.clock.monotonic().saturating_duration_since(call.arrived);
+                    metrics::overhead(call.operation, added.saturating_sub(upstream_time));
+                    return self.land(pending, journey, attempt).await;
+                }
+                Next::Again(wait, reason) => (wait, reason),
+                Next::Elsewhere(reason) => (Duration::ZERO, reason),
             };
             pending.back_at_the_start();
-            if let Back::No = self.back_off(&mut pending, wait).await {
-                return self.land(pending, attempt).await;
+            if let Back::No = self.go_on(&mut pending, &mut journey, wait).await {
+                return self.land(pending, journey, attempt).await;
             }
             metrics::retry(reason);
         }
     }
 
     /// One attempt, which the caller's hang-up ends only while nothing was sent: there is none then.
-    async fn fly(&self, pending: &Pending<PermitSeat>, mark: SentMark) -> Option<Attempt> {
+    async fn fly(&self, pending: &Pending<PermitSeat>, journey: &Journey, mark: SentMark) -> Option<Attempt> {
         let attempts = pending.attempts();
         let attempt = self
             .relay
             .dispatcher
-            .attempt(&self.call, pending.account(), attempts, mark.clone());
+            .attempt(&self.call, journey, pending.account(), attempts, mark.clone());
         tokio::pin!(attempt);
         tokio::select! {
             biased;
@@ -104,33 +117,39 @@ impl Flight {
         }
     }
 
-    /// Waits for the next attempt without holding a slot that another could use.
-    async fn back_off(&self, pending: &mut Pending<PermitSeat>, wait: Duration) -> Back {
+    /// Waits for the next attempt without holding a slot that another could use, and is let in again: where it was, or at
+    /// the account that the pool chooses. Another account is written down before anything is sent to it.
+    async fn go_on(&self, pending: &mut Pending<PermitSeat>, journey: &mut Journey, wait: Duration) -> Back {
         let Some(seat) = pending.seat_mut() else {
             return Back::No;
         };
         seat.permit.step_aside();
+        let before = seat.permit.account;
         let again = async {
             sleep(wait).await;
             let Self { relay, call, .. } = self;
-            let same = seat.permit.account;
-            let choose = |_: &Loads<'_>| Ok::<_, RelayError>(same);
+            let choose = |loads: &Loads<'_>| {
+                relay
+                    .dispatcher
+                    .choose_again(journey, before, |account| loads.of(account))
+                    .map_err(RelayError::from)
+            };
+            let (lane, deadline) = (self.lane, self.deadline);
             relay
                 .admission
-                .readmit(
-                    &mut seat.permit,
-                    &call.caller,
-                    call.operation,
-                    self.lane,
-                    choose,
-                    self.deadline,
-                )
+                .readmit(&mut seat.permit, &call.caller, call.operation, lane, choose, deadline)
                 .await
         };
-        tokio::select! {
+        let admitted = tokio::select! {
             biased;
-            () = self.gone.cancelled() => Back::No,
-            admitted = again => if admitted.is_ok() { Back::Yes } else { Back::No },
+            () = self.gone.cancelled() => return Back::No,
+            admitted = again => admitted,
+        };
+        let now_at = seat.permit.account;
+        match admitted {
+            Ok(()) if now_at == before => Back::Yes,
+            Ok(()) if pending.redirect(now_at).await.is_ok() => Back::Yes,
+            _ => Back::No,
         }
     }
 
@@ -142,7 +161,12 @@ impl Flight {
     }
 
     /// Settles by the last attempt, and gives the caller what can be given.
-    async fn land(&self, pending: Pending<PermitSeat>, attempt: Attempt) -> Result<Answer, RelayError> {
+    async fn land(
+        self,
+        pending: Pending<PermitSeat>,
+        journey: Journey,
+        attempt: Attempt,
+    ) -> Result<Answer, RelayError> {
         let outcome = attempt.outcome();
         let intent = Some(pending.intent()).filter(|_| !outcome.frees_the_key());
         let wait = match self.call.on_hang_up() {
@@ -150,7 +174,8 @@ impl Flight {
             HangUp::Cancels => Wait::Not,
         };
         let (reply, verdict) = match attempt.result {
-            Ok((reply, verdict)) => (Arc::new(reply), verdict),
+            Ok(Arrived::Whole(reply, verdict)) => (Arc::new(reply), verdict),
+            Ok(Arrived::Stream(begun)) => return Ok(self.stream(pending, journey, begun)),
             Err(error) => {
                 let (reason, cause) = unanswered(error.phase, error.fault);
                 pending.settle(Ending::unanswered(outcome, reason), wait).await;
@@ -163,6 +188,7 @@ impl Flight {
             Reason::Replied
         };
         let form = verdict.form;
+        let consumed = self.consumed(&reply, outcome);
         let ending = Ending {
             outcome,
             reason,
@@ -170,16 +196,37 @@ impl Flight {
             code: verdict.code,
             task_id: verdict.task_id,
             upstream_request: verdict.upstream_request,
+            consumed,
         };
         let recorded = pending.settle(ending, wait).await;
         match passable(&reply, form) {
             Ok(()) => Ok(Answer {
-                reply,
+                content: Content::Whole(reply),
                 origin: Origin::Upstream,
                 recorded,
                 intent,
             }),
             Err(cause) => Err(RelayError::Upstream { cause, intent }),
+        }
+    }
+
+    /// What a whole reply says it cost, else an estimate; nothing for what is not counted in tokens.
+    fn consumed(&self, reply: &Reply, outcome: Outcome) -> Option<(Usage, usage::Source)> {
+        let counts = self.call.operation.is_counted_in_tokens() && outcome == Outcome::Succeeded;
+        let consumed = counts.then(|| openai::usage::of(&self.call.body, &reply.body))?;
+        metrics::tokens(self.call.model.as_deref(), consumed.0);
+        Some(consumed)
+    }
+
+    /// Hands the stream over: from here on it settles the call.
+    fn stream(self, pending: Pending<PermitSeat>, journey: Journey, begun: Begun) -> Answer {
+        let intent = Some(pending.intent());
+        let Self { relay, call, .. } = self;
+        Answer {
+            content: Content::Stream(Box::new(Streamed::new(relay, &call, pending, journey, begun))),
+            origin: Origin::Upstream,
+            recorded: Recorded::Yes,
+            intent,
         }
     }
 }

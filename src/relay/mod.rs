@@ -1,13 +1,15 @@
 //! The whole path of a call, at a glance.
 //!
-//! [`Relay::run`]: who may use the model → claim the idempotency key → admit → one commit with the intent → send →
-//! settle → answer. Queries take the shorter way: find the task's account → admit → ask → note what it told.
+//! [`Relay::run`]: where the model leads and who may use it → claim the idempotency key → admit, at an account that the
+//! pool chooses → one commit with the intent → send, perhaps elsewhere → settle → answer; a stream settles when it ends.
+//! Queries take the shorter way: find the task's account → admit → ask → note what it told.
 
 pub mod error;
 mod flight;
 mod query;
 mod reaper;
 mod seat;
+pub mod stream;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,26 +19,30 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+pub use crate::dispatch::pool::UnusableKind;
+
 use self::error::RelayError;
 use self::flight::Flight;
 use self::seat::PermitSeat;
-use crate::admission::error::Rejected;
-use crate::admission::{Admission, Loads};
+use self::stream::Streamed;
+use crate::admission::{Admission, Loads, Permit};
 use crate::config::UnknownTasks;
 use crate::crypto::entropy::Entropy;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, Journey};
 use crate::dispatch::retry::Moment;
 use crate::model::call::{Call, HangUp};
+use crate::model::catalogue::{Catalogue, Route};
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::id::AccountId;
 use crate::model::lane::Lane;
-use crate::model::operation::Class;
+use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::reply::Reply;
 use crate::record::{Claim, Recorded, Recorder, Resolve, ResolveError, Verdict};
 use crate::store::error::StoreError;
 use crate::store::tasks;
 use crate::telemetry::metrics;
 use crate::upstream::Form;
+use crate::upstream::openai::{context, estimate};
 
 /// Relays calls. It owns nothing but the parts of the path.
 pub struct Relay {
@@ -61,16 +67,25 @@ pub struct Policy {
 }
 
 /// A reply with what the record says of it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Answer {
     /// The reply.
-    pub reply: Arc<Reply>,
+    pub content: Content,
     /// Whether it was given before.
     pub origin: Origin,
     /// Whether it is on the disk.
     pub recorded: Recorded,
     /// Its intent in the log book, where a repeat could be paid again.
     pub intent: Option<u64>,
+}
+
+/// What is given to the client.
+#[derive(Debug)]
+pub enum Content {
+    /// A whole reply.
+    Whole(Arc<Reply>),
+    /// A stream, which settles its call when it ends or is dropped.
+    Stream(Box<Streamed>),
 }
 
 /// Where a reply comes from.
@@ -121,20 +136,25 @@ impl Relay {
     /// Dropping the future is the caller hanging up: what was not sent is given back, a submit or keyed call that was
     /// sent finishes in the background, anything else is cancelled upstream.
     pub async fn run(self: &Arc<Self>, call: Call, lane: Lane) -> Result<Answer, RelayError> {
-        if call.model.as_deref().is_some_and(|model| !call.caller.may_use(model)) {
-            return Err(RelayError::ModelDenied);
+        let route = self.dispatcher.route(&call)?;
+        if call.model.is_some() || call.operation.protocol() == Protocol::OpenAi {
+            permit_model(&call, &route)?;
         }
-        let deadline = call.arrived + self.policy.deadline;
+        let deadline = call.arrived + self.patience(&call, &route);
         if call.operation.class() == Class::Query {
             return self.query(&call, lane, deadline).await;
         }
+        check_context(&call, &route)?;
+        let call = Call {
+            model: call.model.or_else(|| Some(route.model.clone()).filter(|model| !model.is_empty())),
+            ..call
+        };
         let claimed = match self.recorder.claim(&call, deadline).await? {
             Claim::Repeat { reply, intent } => return Answer::replay(reply, intent),
             Claim::First(claimed) => claimed,
         };
-        let permit = self
-            .admit(&call, lane, &self.dispatcher.candidates(None), deadline)
-            .await?;
+        let mut journey = self.dispatcher.journey(&call, &route, deadline);
+        let permit = self.admit(&call, lane, &mut journey, deadline).await?;
         let gone = CancellationToken::new();
         let opened = Arc::new(OnceLock::new());
         let flight = Flight {
@@ -147,9 +167,9 @@ impl Relay {
         };
         let hang_up = gone.drop_guard();
         match flight.call.on_hang_up() {
-            HangUp::Cancels => flight.run(claimed, permit).await,
+            HangUp::Cancels => flight.run(claimed, permit, journey).await,
             HangUp::Finishes => {
-                let finishing = self.tracker.spawn(flight.run(claimed, permit).in_current_span());
+                let finishing = self.tracker.spawn(flight.run(claimed, permit, journey).in_current_span());
                 let answer = timeout_at(deadline, finishing).await;
                 drop(hang_up);
                 match answer {
@@ -181,19 +201,43 @@ impl Relay {
         Ok(())
     }
 
+    /// The catalogue that calls go by.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.dispatcher.catalogue()
+    }
+
+    /// What sends.
+    #[must_use]
+    pub const fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
     async fn admit(
         &self,
         call: &Call,
         lane: Lane,
-        candidates: &[AccountId],
+        journey: &mut Journey,
         deadline: Instant,
-    ) -> Result<crate::admission::Permit, RelayError> {
-        let choose = |loads: &Loads<'_>| least_loaded(candidates, loads);
+    ) -> Result<Permit, RelayError> {
+        let choose = |loads: &Loads<'_>| {
+            self.dispatcher
+                .choose(journey, |account| loads.of(account))
+                .map_err(RelayError::from)
+        };
         let admitted = self
             .admission
             .admit(&call.caller, call.operation, lane, choose, deadline)
             .await;
         admitted.inspect_err(|error| self.count_refusal(call, error))
+    }
+
+    /// From the head of a request to its answer, or to the head of it where that is a stream.
+    fn patience(&self, call: &Call, route: &Route) -> Duration {
+        match call.operation.protocol() {
+            Protocol::Volcengine => self.policy.deadline,
+            Protocol::OpenAi => self.dispatcher.patience(route),
+        }
     }
 
     /// Counts a call that was not let in.
@@ -224,15 +268,30 @@ impl Relay {
         }
     }
 
-    fn seat(&self, call: &Call, permit: crate::admission::Permit) -> PermitSeat {
+    fn seat(&self, call: &Call, permit: Permit) -> PermitSeat {
         PermitSeat::new(Arc::clone(&self.admission), Arc::clone(&self.clock), call, permit)
     }
 }
 
-/// The one of `candidates` that carries least.
-fn least_loaded(candidates: &[AccountId], loads: &Loads<'_>) -> Result<AccountId, RelayError> {
-    let least = candidates.iter().min_by_key(|account| loads.of(**account));
-    least.copied().ok_or(RelayError::Rejected(Rejected::NoAccount))
+/// Refuses a model that is not on the key's list.
+fn permit_model(call: &Call, route: &Route) -> Result<(), RelayError> {
+    if call.caller.may_use(&route.model) {
+        Ok(())
+    } else {
+        Err(RelayError::ModelDenied)
+    }
+}
+
+/// Refuses a question that fills more than nine tenths of the model's context, as the MegaLLM proxy did.
+fn check_context(call: &Call, route: &Route) -> Result<(), RelayError> {
+    let chats = matches!(
+        call.operation,
+        Operation::ChatCompletions | Operation::Completions | Operation::Responses
+    );
+    let Some(limit) = route.context_length.filter(|_| chats) else {
+        return Ok(());
+    };
+    Ok(context::check(&route.model, estimate::input(&call.body), limit)?)
 }
 
 impl Answer {
@@ -241,7 +300,7 @@ impl Answer {
         let intent = Some(intent);
         flight::passable(&reply, Form::of(&reply.body)).map_err(|cause| RelayError::Upstream { cause, intent })?;
         Ok(Self {
-            reply,
+            content: Content::Whole(reply),
             origin: Origin::Replay,
             recorded: Recorded::Yes,
             intent,

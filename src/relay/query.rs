@@ -7,9 +7,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::error::{Failure, RelayError};
 use super::flight::passable;
-use super::{Answer, Origin, Relay};
+use super::{Answer, Content, Origin, Relay};
 use crate::config::UnknownTasks;
-use crate::dispatch::retry::{self, Next};
+use crate::dispatch::pool::rotation::Next;
+use crate::dispatch::{Arrived, Journey};
 use crate::model::call::Call;
 use crate::model::caller::Identity;
 use crate::model::id::AccountId;
@@ -32,9 +33,9 @@ struct Known {
 impl Relay {
     pub(super) async fn query(&self, call: &Call, lane: Lane, deadline: Instant) -> Result<Answer, RelayError> {
         let known = self.find(call).await?;
-        let candidates = self.dispatcher.candidates(known.as_ref().map(|known| known.account));
+        let journey = self.dispatcher.pinned(known.as_ref().map(|known| known.account));
         let _in_flight = metrics::in_flight(call.operation);
-        let asking = self.ask(call, lane, &candidates, known.as_ref(), deadline);
+        let asking = self.ask(call, lane, journey, known.as_ref(), deadline);
         timeout_at(deadline, asking)
             .await
             .unwrap_or(Err(RelayError::Deadline { intent: None }))
@@ -79,30 +80,30 @@ impl Relay {
         &self,
         call: &Call,
         lane: Lane,
-        candidates: &[AccountId],
+        mut journey: Journey,
         known: Option<&Known>,
         deadline: Instant,
     ) -> Result<Answer, RelayError> {
         let mut made = 0;
         let mut upstream_time = Duration::ZERO;
         loop {
-            let permit = self.admit(call, lane, candidates, deadline).await?;
+            let permit = self.admit(call, lane, &mut journey, deadline).await?;
             made += 1;
             let attempt = self
                 .dispatcher
-                .attempt(call, permit.account, made, SentMark::default())
+                .attempt(call, &journey, permit.account, made, SentMark::default())
                 .await;
             drop(permit);
             upstream_time += attempt.took;
-            let class = call.operation.class();
-            if let Next::After(wait, reason) = retry::next(&attempt, class, made, || self.moment(class, deadline)) {
+            let moment = || self.moment(call.operation.class(), deadline);
+            if let Next::Again(wait, reason) = self.dispatcher.after(call, &mut journey, &attempt, made, moment) {
                 metrics::retry(reason);
                 sleep(wait).await;
                 continue;
             }
             let total = self.clock.monotonic().saturating_duration_since(call.arrived);
             metrics::overhead(call.operation, total.saturating_sub(upstream_time));
-            let (reply, verdict) = attempt.result.map_err(|error| {
+            let arrived = attempt.result.map_err(|error| {
                 let cause = match (error.phase, error.fault) {
                     (Phase::Connect, _) | (_, Fault::Withdrawn) => Failure::Connect,
                     (_, Fault::Timeout) => Failure::Timeout,
@@ -111,10 +112,14 @@ impl Relay {
                 };
                 RelayError::Upstream { cause, intent: None }
             })?;
+            let Arrived::Whole(reply, verdict) = arrived else {
+                let cause = Failure::Unusable;
+                return Err(RelayError::Upstream { cause, intent: None });
+            };
             self.note(call, known, &verdict);
             passable(&reply, verdict.form).map_err(|cause| RelayError::Upstream { cause, intent: None })?;
             return Ok(Answer {
-                reply: Arc::new(reply),
+                content: Content::Whole(Arc::new(reply)),
                 origin: Origin::Upstream,
                 recorded: Recorded::Yes,
                 intent: None,

@@ -9,6 +9,8 @@ use super::{ApiError, Code, Retry};
 use crate::admission::error::Rejected;
 use crate::api::keys::no_such_key;
 use crate::auth::{AuthError, KeyError};
+use crate::model::catalogue::NoRoute;
+use crate::relay::UnusableKind;
 use crate::record::ResolveError;
 use crate::record::error::RecordError;
 use crate::relay::error::{Failure, RelayError};
@@ -121,6 +123,16 @@ impl From<RelayError> for ApiError {
             RelayError::Rejected(rejected) => rejected.into(),
             RelayError::Record(error) => error.into(),
             RelayError::Store(error) => error.into(),
+            RelayError::NoRoute(NoRoute::Unnamed) => Self::validation(message).about("model"),
+            RelayError::NoRoute(NoRoute::Unknown(_)) => Self::new(Code::ModelNotFound, message).about("model"),
+            RelayError::Unusable(unusable) => {
+                let code = match unusable.kind {
+                    UnusableKind::Limited => Code::RateLimited,
+                    UnusableKind::NoAccount => Code::NoAccount,
+                };
+                Self::new(code, "no account can serve this call now").after(unusable.retry_after)
+            }
+            RelayError::ContextExceeded(_) => Self::new(Code::ContextLengthExceeded, message).about("messages"),
             RelayError::ModelDenied => Self::new(Code::ModelDenied, message),
             RelayError::TaskNotFound => Self::new(Code::NotFound, message).about("task_id"),
             RelayError::Deadline { intent } => Self::new(Code::UpstreamTimeout, message).committed(intent),
