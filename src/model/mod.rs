@@ -19,3 +19,4 @@ pub mod reply;
 pub mod secret;
 pub mod task;
 pub mod upstream;
+pub mod usage;
