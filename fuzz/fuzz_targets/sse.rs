@@ -6,7 +6,6 @@
 #[path = "../../src/upstream/openai/sse/oracle.rs"]
 mod oracle;
 #[path = "../../src/upstream/openai/sse/mod.rs"]
-#[expect(dead_code, reason = "the target uses the reader alone")]
 mod sse;
 
 use sse::{Frames, Piece};
