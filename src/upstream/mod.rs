@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod mark;
+pub mod openai;
 pub mod transport;
 pub mod volcengine;
 

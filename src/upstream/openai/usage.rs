@@ -1,0 +1,134 @@
+//! What a reply says of the tokens it used.
+
+use serde::Deserialize;
+
+use super::estimate;
+use super::lenient::lenient;
+use crate::model::usage::{Source, Usage};
+
+/// The usage that a whole reply reports, if it does. Nothing else of it is kept while reading.
+#[must_use]
+pub fn reported(reply: &[u8]) -> Option<Usage> {
+    let Body { usage } = serde_json::from_slice(reply).ok()?;
+    usage?.usage()
+}
+
+/// The usage of a whole reply to `request`: as reported, else estimated from the text of both.
+#[must_use]
+pub fn of(request: &[u8], reply: &[u8]) -> (Usage, Source) {
+    let estimated = || Usage {
+        input: estimate::input(request),
+        output: estimate::output(reply),
+    };
+    reported(reply).map_or_else(|| (estimated(), Source::Estimated), |usage| (usage, Source::Reported))
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default, deserialize_with = "lenient")]
+    usage: Option<Counts>,
+}
+
+/// A `usage` object. Chat, completions and embeddings count `prompt_tokens`, responses and images `input_tokens`; some
+/// upstreams write both.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Counts {
+    #[serde(default, deserialize_with = "lenient")]
+    prompt_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    completion_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    output_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    total_tokens: Option<u64>,
+}
+
+impl Counts {
+    /// What they say; `None` if nothing. What is missing follows from the total, else it is 0: embeddings have no output.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let input = self.prompt_tokens.or(self.input_tokens);
+        let output = self.completion_tokens.or(self.output_tokens);
+        let rest = |known: u64| self.total_tokens.map_or(0, |total| total.saturating_sub(known));
+        let (input, output) = match (input, output) {
+            (Some(input), Some(output)) => (input, output),
+            (Some(input), None) => (input, rest(input)),
+            (None, Some(output)) => (rest(output), output),
+            (None, None) => (self.total_tokens?, 0),
+        };
+        Some(Usage { input, output })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(usage: &str) -> Option<Usage> {
+        reported(format!(r#"{{"id":"x","choices":[{{"usage":1}}],"usage":{usage}}}"#).as_bytes())
+    }
+
+    fn tokens(input: u64, output: u64) -> Option<Usage> {
+        Some(Usage { input, output })
+    }
+
+    #[test]
+    fn usage_is_read_in_both_spellings() {
+        for (body, expected) in [
+            (
+                r#"{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}"#,
+                tokens(7, 5),
+            ),
+            (
+                r#"{"input_tokens":7,"output_tokens":5,"output_tokens_details":{"reasoning_tokens":1}}"#,
+                tokens(7, 5),
+            ),
+            (
+                r#"{"prompt_tokens":7,"input_tokens":7,"completion_tokens":5,"output_tokens":5}"#,
+                tokens(7, 5),
+            ),
+        ] {
+            assert_eq!(usage(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_follows_from_the_total() {
+        for (body, expected) in [
+            (r#"{"prompt_tokens":7,"total_tokens":7}"#, tokens(7, 0)),
+            (r#"{"prompt_tokens":7,"total_tokens":12}"#, tokens(7, 5)),
+            (r#"{"completion_tokens":5,"total_tokens":12}"#, tokens(7, 5)),
+            (r#"{"total_tokens":12}"#, tokens(12, 0)),
+            (r#"{"prompt_tokens":7}"#, tokens(7, 0)),
+            (r#"{"prompt_tokens":7,"total_tokens":3}"#, tokens(7, 0)),
+        ] {
+            assert_eq!(usage(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_usage_of_another_type_reports_nothing_and_hides_nothing() {
+        for body in [
+            "null",
+            "{}",
+            "[]",
+            "7",
+            r#"{"prompt_tokens":"7"}"#,
+            r#"{"prompt_tokens":-1}"#,
+        ] {
+            assert_eq!(usage(body), None, "{body}");
+        }
+        assert_eq!(usage(r#"{"prompt_tokens":7,"completion_tokens":null}"#), tokens(7, 0));
+        assert_eq!(reported(b"<html>"), None);
+    }
+
+    #[test]
+    fn what_nobody_reported_is_estimated_from_the_text() {
+        let request = br#"{"messages":[{"role":"user","content":"abcd"}]}"#;
+        let reply = br#"{"choices":[{"message":{"content":"abcdefgh"}}]}"#;
+        assert_eq!(of(request, reply), (Usage { input: 5, output: 2 }, Source::Estimated));
+        let reply = br#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+        assert_eq!(of(request, reply), (Usage { input: 1, output: 2 }, Source::Reported));
+    }
+}
