@@ -1,5 +1,6 @@
 //! Sending: which accounts can serve a call, one attempt at one of them, and whether another is worth making.
 
+pub mod pool;
 pub mod retry;
 
 use std::sync::Arc;
