@@ -103,7 +103,7 @@ impl BreakerState {
 /// Failures in a row that trip it.
 const FAILURES: u32 = 5;
 /// How long it stays open before a probe.
-const OPEN: Duration = Duration::from_secs(60);
+const OPEN: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
@@ -121,7 +121,10 @@ mod tests {
         let now = Instant::now();
         let breaker = tripped(now);
         assert_eq!(breaker.state(now), BreakerState::Open);
-        assert_eq!(breaker.state(now + OPEN - Duration::from_millis(1)), BreakerState::Open);
+        assert_eq!(
+            breaker.state((now + OPEN).checked_sub(Duration::from_millis(1)).unwrap()),
+            BreakerState::Open
+        );
         assert_eq!(breaker.state(now + OPEN), BreakerState::HalfOpen);
     }
 

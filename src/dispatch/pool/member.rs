@@ -118,9 +118,8 @@ impl Member {
         let shut = |why, until| Passage::Shut { why, until };
         let wake = Some(self.wake);
         let mut passage = match self.standing.state {
-            AccountState::Active => Passage::Free,
             AccountState::Cooling { .. } if now < self.wake => return shut(Obstacle::Limited, wake),
-            AccountState::Cooling { .. } => Passage::Free,
+            AccountState::Active | AccountState::Cooling { .. } => Passage::Free,
             AccountState::Disabled { probe_at: None } => return shut(Obstacle::TakenOut, None),
             _ if now < self.wake => return shut(Obstacle::TakenOut, wake),
             AccountState::Exhausted { .. } | AccountState::Disabled { .. } => Passage::Probe,

@@ -14,12 +14,13 @@ mod forbidden;
 mod member;
 mod probe;
 pub mod rotation;
+mod share;
 pub mod trial;
+pub mod unusable;
 
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -29,9 +30,11 @@ use tokio::time::Instant;
 use self::breaker::BreakerState;
 use self::budget::Budget;
 use self::forbidden::Forbidden;
-use self::member::{Member, Obstacle, PROBE_AFTER, Passage};
+use self::member::{Member, Passage};
 use self::rotation::{Ending, Health, Next};
+use self::share::Share;
 use self::trial::{Asked, Trial, Turn, Word};
+use self::unusable::Unusable;
 use crate::model::account::Standing;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::id::AccountId;
@@ -76,26 +79,6 @@ pub struct View {
     pub standing: Standing,
     /// What its breaker lets through.
     pub breaker: BreakerState,
-}
-
-/// No account of the pool can serve a call now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no account can serve this call for {retry_after:?}")]
-pub struct Unusable {
-    /// How long until the first account is usable again; an hour where only a person can change anything.
-    pub retry_after: Duration,
-    /// Why.
-    pub kind: UnusableKind,
-}
-
-/// Why no account can serve a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum UnusableKind {
-    /// Each one that works was asked too often. Accounts that are disabled, exhausted or forbidden for the model are no
-    /// reason to say otherwise.
-    Limited,
-    /// There is none that works, or one that works fails.
-    NoAccount,
 }
 
 /// What came of an attempt.
@@ -155,8 +138,9 @@ impl Pool {
     /// # Errors
     /// [`Unusable`].
     pub fn usable(&self, model: &str, now: Instant) -> Result<NonZeroUsize, Unusable> {
-        let open = self.passages(model, now).filter(|(.., passage)| passage.is_open());
-        NonZeroUsize::new(open.count()).ok_or_else(|| self.unusable(model, now))
+        let passages = || self.passages(model, now).map(|(.., passage)| passage);
+        let open = passages().filter(|passage| passage.is_open()).count();
+        NonZeroUsize::new(open).ok_or_else(|| Unusable::of(passages(), now))
     }
 
     /// Chooses the account for the next attempt: of those that are usable and were not tried by this call, the one with
@@ -172,6 +156,7 @@ impl Pool {
         in_flight: impl Fn(AccountId) -> usize,
         at: Moment,
     ) -> Result<Turn, Unusable> {
+        // One pass, and nothing is allocated on it: a pool may have a thousand accounts.
         let shares = self.open(trial, at.now).map(|(account, member)| Share {
             account,
             calls: u64::from(u32::try_from(in_flight(account)).unwrap_or(u32::MAX)),
@@ -181,10 +166,11 @@ impl Pool {
         let chosen = shares.min_by(Share::compare);
         let found = chosen.and_then(|share| Some((share, self.members.get_mut(&share.account)?)));
         let Some((share, member)) = found else {
-            return Err(self.unusable(trial.model(), at.now));
+            let passages = self.passages(trial.model(), at.now);
+            return Err(Unusable::of(passages.map(|(.., passage)| passage), at.now));
         };
         self.pass = share.pass;
-        member.pass = share.pass + (ROUND / share.weight).max(1);
+        member.pass = share.next_pass();
         if trial.is_new() {
             self.budget.earn();
         }
@@ -371,51 +357,4 @@ impl Pool {
             (*account, member, member.passage(now).with_ban(ban))
         })
     }
-
-    /// Why none is usable, and for how long.
-    fn unusable(&self, model: &str, now: Instant) -> Unusable {
-        let mut soonest = None::<Instant>;
-        let (mut limited, mut failing) = (0_usize, 0_usize);
-        for (.., passage) in self.passages(model, now) {
-            let until = match passage {
-                // Usable, but not for a call that has been there.
-                Passage::Free | Passage::Probe => Some(now + LEAST_WAIT),
-                Passage::Shut { why, until } => {
-                    limited += usize::from(why == Obstacle::Limited);
-                    failing += usize::from(why == Obstacle::Failing);
-                    until
-                }
-            };
-            soonest = soonest.into_iter().chain(until).min();
-        }
-        let kind = if limited > 0 && failing == 0 {
-            UnusableKind::Limited
-        } else {
-            UnusableKind::NoAccount
-        };
-        let retry_after = soonest.map_or(PROBE_AFTER, |soonest| soonest - now);
-        Unusable { retry_after, kind }
-    }
 }
-
-/// An account that a call may go to, and what it has to do already.
-#[derive(Clone, Copy, Debug)]
-struct Share {
-    account: AccountId,
-    calls: u64,
-    weight: u64,
-    pass: u64,
-}
-
-impl Share {
-    /// The one with fewer calls for its weight is first, then the one whose turn it is.
-    fn compare(&self, other: &Self) -> Ordering {
-        let (ours, theirs) = (self.calls * other.weight, other.calls * self.weight);
-        ours.cmp(&theirs).then(self.pass.cmp(&other.pass))
-    }
-}
-
-/// What an account of weight one moves on by in the round robin, when it was chosen.
-const ROUND: u64 = 1 << 20;
-/// The shortest wait that is told.
-const LEAST_WAIT: Duration = Duration::from_secs(1);

@@ -108,6 +108,7 @@ impl Trial {
     }
 
     /// Gives a turn back of which nothing was used: the account may be chosen again.
+    #[expect(clippy::needless_pass_by_value, reason = "what was given back cannot be used")]
     pub fn give_back(&mut self, turn: Turn) {
         self.readmit(turn.account);
     }

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::rotation::{Ending, Next};
 use super::trial::{Bounds, Keyed, Trial, Turn};
-use super::{Changes, Listed, Moment, Pool, Unusable};
+use super::unusable::Unusable;
+use super::{Changes, Listed, Moment, Pool};
 use crate::model::account::{AccountState, Standing};
 use crate::model::id::AccountId;
 use crate::upstream::Symptom;

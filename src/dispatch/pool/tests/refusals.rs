@@ -1,7 +1,7 @@
 //! Whose fault a refusal is, and what a client gets when no account is left.
 
 use super::*;
-use crate::dispatch::pool::UnusableKind;
+use crate::dispatch::pool::unusable::UnusableKind;
 
 #[test]
 fn when_every_account_is_dead_the_answer_is_the_same_on_the_first_call_and_the_thousandth() {
