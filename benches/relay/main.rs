@@ -7,6 +7,7 @@
 //!
 //! `-- --quick` runs shorter.
 
+mod choice;
 mod load;
 mod nginx;
 mod process;
@@ -103,6 +104,9 @@ async fn measure(plan: Plan, only: Option<&str>) -> Result<()> {
     }
     if wanted("queue") {
         queue::measure(&mut table);
+    }
+    if wanted("choice") {
+        choice::measure(&mut table);
     }
     table.print();
     Ok(())

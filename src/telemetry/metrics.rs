@@ -98,16 +98,19 @@ pub enum RetryReason {
     Limited,
     /// The upstream failed, and the operation is free to repeat.
     Failed,
+    /// The account was refused (401, 402, 403); another may do.
+    Refused,
 }
 
 impl RetryReason {
-    const ALL: [Self; 3] = [Self::Connect, Self::Limited, Self::Failed];
+    const ALL: [Self; 4] = [Self::Connect, Self::Limited, Self::Failed, Self::Refused];
 
     const fn label(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::Limited => "limited",
             Self::Failed => "failed",
+            Self::Refused => "refused",
         }
     }
 }
