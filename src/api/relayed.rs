@@ -138,11 +138,18 @@ fn call(
         delivery,
         idempotency,
         accept: headers.get(ACCEPT).cloned(),
+        passing: passing(headers),
         peer: arrival.peer,
         headers: [CONTENT_TYPE, USER_AGENT].iter().filter_map(kept).collect(),
         arrived: arrival.at,
         body,
     })
+}
+
+/// The headers that an upstream may want to see. Almost no request has one.
+fn passing(headers: &HeaderMap) -> HeaderMap {
+    let beta = headers.get_all(OPENAI_BETA).iter();
+    beta.map(|value| (OPENAI_BETA, value.clone())).collect()
 }
 
 /// The key of a paid call.
@@ -266,6 +273,8 @@ impl<S: Type> ApiResponse for Relayed<S> {
         S::register(registry);
     }
 }
+
+const OPENAI_BETA: http::HeaderName = http::HeaderName::from_static("openai-beta");
 
 const IDEMPOTENCY_KEY: http::HeaderName = http::HeaderName::from_static("idempotency-key");
 

@@ -235,9 +235,14 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
     let dispatcher = Dispatcher::new(
         upstream,
         &keyring.id,
-        Arc::clone(&outside.transport),
-        Arc::clone(&outside.clock),
-        config.server.max_response_bytes,
+        catalogue,
+        &standings,
+        Outfit {
+            transport: Arc::clone(&outside.transport),
+            clock: Arc::clone(&outside.clock),
+            max_bytes: config.server.max_response_bytes,
+            on_change,
+        },
     )?;
     let entrant = |(account, upstream, label): (_, &str, _)| Entrant {
         account,

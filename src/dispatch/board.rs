@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::line::{Line, Wire};
+use super::line::{self, Line};
 use crate::config::Volcengine;
 use crate::crypto::digest::DigestKey;
 use crate::crypto::sigv4::sign::Signer;
 use crate::model::catalogue::Catalogue;
 use crate::model::id::AccountId;
+use crate::model::operation::Protocol;
 use crate::model::upstream::UpstreamName;
 use crate::telemetry::metrics;
+use crate::upstream::openai::wire::{Bearer, Wire};
 use crate::upstream::transport::Patience;
 use crate::upstream::volcengine::{self, InvalidAddress};
-use crate::upstream::openai;
 
 /// What calls can go to. It never changes; a change makes a new one.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Board {
             let Some(upstream) = catalogue.upstreams.get(&account.upstream) else {
                 continue;
             };
-            let Some(wire) = openai::wire::Wire::new(&upstream.base_url, &account.credential) else {
+            let (Ok(wire), Ok(bearer)) = (Wire::new(&upstream.base_url), Bearer::new(&account.credential)) else {
                 tracing::error!(account = %account.id, "the account's address or credential cannot be used");
                 continue;
             };
@@ -42,12 +43,13 @@ impl Board {
                 upstream: account.upstream.clone(),
                 label: account.id.to_string(),
                 patience: patience(upstream.timeout, max_bytes),
-                wire: Wire::OpenAi {
+                wire: line::Wire::OpenAi {
                     wire,
+                    bearer,
                     stream_usage: upstream.stream_usage,
                 },
             };
-            metrics::introduce_account(line.upstream.as_str(), &line.label);
+            metrics::introduce_account(line.upstream.as_str(), &line.label, Protocol::OpenAi);
             lines.insert(account.id, Arc::new(line));
         }
         Self { catalogue, lines }
@@ -75,14 +77,14 @@ pub(super) fn volcengine_lines(
         );
         let account = account_id(ids, name.as_str(), access_key);
         let label = account.to_string();
-        metrics::introduce_account(volcengine::NAME, &label);
+        metrics::introduce_account(volcengine::NAME, &label, Protocol::Volcengine);
         let wire = volcengine::Wire::new(settings.scheme.as_str(), settings.host.as_str(), signer)?;
         Ok(Arc::new(Line {
             account,
             upstream: name.clone(),
             label,
             patience: patience(settings.timeout, max_bytes),
-            wire: Wire::Volcengine(wire),
+            wire: line::Wire::Volcengine(wire),
         }))
     };
     settings.accounts.iter().map(line).collect()

@@ -1,5 +1,6 @@
 //! One call's way: the targets it may go to, the account it is at, and what it has tried.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::line::Target;
@@ -34,9 +35,7 @@ pub(super) struct Pooled {
     /// Its turn at an account, between choice and ending.
     pub(super) turn: Option<Turn>,
     /// What `max_tokens` is capped at.
-    pub(super) max_tokens: Option<u32>,
-    /// The model as the client named it.
-    pub(super) named: Option<String>,
+    pub(super) max_tokens: Option<NonZeroU32>,
 }
 
 /// One target, and what was tried there.
@@ -60,9 +59,8 @@ impl Leg {
 impl Pooled {
     /// What its present target changes of the body.
     pub(super) fn target(&self) -> Target<'_> {
-        let model = self.legs.get(self.at).map(|leg| leg.model.as_str());
         Target {
-            model: model.filter(|model| self.named.as_deref() != Some(*model)),
+            model: self.legs.get(self.at).map_or("", |leg| &leg.model),
             max_tokens: self.max_tokens,
         }
     }

@@ -1,18 +1,23 @@
 //! The way to one account: where it is, how a request for it looks, and how long it may take.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
 
 use super::attempt::{Arrived, Begun};
-use crate::model::call::{Call, Delivery};
+use crate::model::call::Call;
 use crate::model::clock::Timestamp;
+use crate::model::control;
 use crate::model::id::AccountId;
 use crate::model::upstream::{StreamUsage, UpstreamName};
 use crate::telemetry::metrics;
 use crate::upstream::error::{Fault, Phase, UpstreamError};
 use crate::upstream::mark::SentMark;
-use crate::upstream::openai::splice::{self, Edits};
+use crate::upstream::openai::splice::{self, Spliced, Wanted};
 use crate::upstream::openai::stream::Extra;
+use crate::upstream::openai::wire::Bearer;
 use crate::upstream::transport::{Outbound, Patience, Transport};
 use crate::upstream::{openai, volcengine};
 
@@ -32,6 +37,7 @@ pub(super) enum Wire {
     Volcengine(volcengine::Wire),
     OpenAi {
         wire: openai::wire::Wire,
+        bearer: Bearer,
         stream_usage: StreamUsage,
     },
 }
@@ -39,10 +45,10 @@ pub(super) enum Wire {
 /// What a call's target changes of its body.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Target<'a> {
-    /// What the model is called there, if that is another name.
-    pub(super) model: Option<&'a str>,
+    /// What the model is called there.
+    pub(super) model: &'a str,
     /// What `max_tokens` is capped at.
-    pub(super) max_tokens: Option<u32>,
+    pub(super) max_tokens: Option<NonZeroU32>,
 }
 
 /// A request, ready to be sent.
@@ -88,12 +94,12 @@ impl Line {
             }
             Wire::OpenAi { .. } => {
                 let opened = transport.open(outbound).await?;
-                if openai::verdict::is_stream(opened.status, &opened.headers) {
+                if let Some(verdict) = openai::verdict::opened(opened.status, &opened.headers) {
                     self.took(call, opened.first_byte, None);
                     return Ok(Arrived::Stream(Begun {
                         status: opened.status,
                         headers: openai::passing(&opened.headers),
-                        upstream_request: openai::verdict::upstream_request(&opened.headers),
+                        upstream_request: verdict.upstream_request,
                         body: opened.body,
                         extra,
                         patience: self.patience.first_byte,
@@ -118,15 +124,19 @@ impl Line {
                     extra: Extra::Shown,
                 })
             }
-            Wire::OpenAi { wire, stream_usage } => {
-                let (uri, headers) = wire.request(call.operation, call.delivery)?;
-                let asks = *stream_usage == StreamUsage::Always && call.delivery == Delivery::Stream;
-                let edits = Edits {
+            Wire::OpenAi {
+                wire,
+                bearer,
+                stream_usage,
+            } => {
+                let (uri, headers) = wire.request(call.operation, bearer, call.delivery, &call.passing)?;
+                let control = control::scan(&call.body).ok()?;
+                let wanted = Wanted {
                     model: target.model,
                     max_tokens: target.max_tokens,
-                    ask_for_usage: asks,
+                    stream_usage: *stream_usage,
                 };
-                let (body, extra) = splice::splice(&call.body, edits);
+                let Spliced { body, extra } = splice::splice(call.operation, &call.body, &control, &wanted);
                 Some(Prepared {
                     uri,
                     headers,
@@ -137,7 +147,7 @@ impl Line {
         }
     }
 
-    fn took(&self, call: &Call, first_byte: std::time::Duration, total: Option<std::time::Duration>) {
+    fn took(&self, call: &Call, first_byte: Duration, total: Option<Duration>) {
         metrics::upstream_first_byte(self.upstream.as_str(), call.operation, first_byte);
         if let Some(total) = total {
             metrics::upstream_duration(self.upstream.as_str(), call.operation, total);

@@ -25,7 +25,8 @@ use self::journey::{Leg, Pooled, Way};
 use self::line::{Line, Target};
 use self::pool::rotation::{Ending, Next};
 use self::pool::trial::Bounds;
-use self::pool::{Changes, Listed, Moment, Pool, Unusable, UnusableKind, View};
+use self::pool::unusable::{Unusable, UnusableKind};
+use self::pool::{Changes, Listed, Moment, Pool, View};
 use crate::config::Volcengine;
 use crate::crypto::digest::DigestKey;
 use crate::model::account::Standing;
@@ -197,8 +198,7 @@ impl Dispatcher {
                 legs: journey::ordered(route, round).into_iter().map(leg).collect(),
                 at: 0,
                 turn: None,
-                max_tokens: route.max_tokens.map(NonZeroU32::get),
-                named: call.model.clone(),
+                max_tokens: route.max_tokens,
             }),
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use super::caller::Caller;
@@ -35,6 +35,8 @@ pub struct Call {
     pub idempotency: Option<IdempotencyKey>,
     /// What kind of answer the client accepts.
     pub accept: Option<HeaderValue>,
+    /// Headers of the client that an upstream may want to see; its own list decides.
+    pub passing: HeaderMap,
     /// Where it came from.
     pub peer: Option<IpAddr>,
     /// Headers worth recording, none of them secret.

@@ -3,7 +3,7 @@
 use http::{HeaderValue, StatusCode};
 
 use crate::admission::error::Rejected;
-use crate::dispatch::pool::Unusable;
+use crate::dispatch::pool::unusable::Unusable;
 use crate::model::catalogue::NoRoute;
 use crate::record::error::RecordError;
 use crate::store::error::StoreError;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-pub use crate::dispatch::pool::UnusableKind;
+pub use crate::dispatch::pool::unusable::UnusableKind;
 
 use self::error::RelayError;
 use self::flight::Flight;
@@ -33,7 +33,6 @@ use crate::dispatch::retry::Moment;
 use crate::model::call::{Call, HangUp};
 use crate::model::catalogue::{Catalogue, Route};
 use crate::model::clock::{Clock, Timestamp};
-use crate::model::id::AccountId;
 use crate::model::lane::Lane;
 use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::reply::Reply;
@@ -205,6 +204,13 @@ impl Relay {
     #[must_use]
     pub fn catalogue(&self) -> Arc<Catalogue> {
         self.dispatcher.catalogue()
+    }
+
+    /// What a call's model is called in metrics.
+    fn model_label(&self, call: &Call) -> String {
+        let catalogue = self.dispatcher.catalogue();
+        let model = call.model.as_deref().filter(|model| catalogue.models.contains_key(*model));
+        model.unwrap_or(metrics::OTHER_MODEL).to_owned()
     }
 
     /// What sends.

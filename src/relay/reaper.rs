@@ -84,6 +84,7 @@ impl Relay {
             task_id: Some(task_id),
             idempotency: None,
             accept: None,
+            passing: http::HeaderMap::new(),
             peer: None,
             headers: Vec::new(),
             arrived: self.clock.monotonic(),

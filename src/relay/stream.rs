@@ -52,7 +52,8 @@ struct Account {
     relay: Arc<Relay>,
     pending: Pending<PermitSeat>,
     journey: Journey,
-    model: Option<String>,
+    /// The model's label in metrics.
+    model: String,
     /// What was asked, as an estimate: the body itself is not kept for as long as its stream lasts.
     input: u64,
     upstream_request: Option<String>,
@@ -98,10 +99,10 @@ impl Streamed {
             given: now,
             patience,
             account: Some(Account {
+                model: relay.model_label(call),
                 relay,
                 pending,
                 journey,
-                model: call.model.clone(),
                 input: estimate::input(&call.body),
                 upstream_request,
                 _open: metrics::stream(),
@@ -221,7 +222,7 @@ impl Account {
         };
         relay.dispatcher.stream_ended(&mut journey, ending);
         let consumed = reader.usage(|| input);
-        metrics::tokens(model.as_deref(), consumed.0);
+        metrics::tokens(&model, consumed.0);
         let outcome: Outcome = told.outcome();
         pending.settle_aside(&Ending {
             outcome,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::model::key::KeyStatus;
-use crate::model::operation::{Class, Operation};
+use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::outcome::Outcome;
 use crate::model::record::Refusal;
+use crate::model::usage::Usage;
 
 /// Requests answered. Labels: `route`, `method`, `status`.
 pub const HTTP_REQUESTS: &str = "tollgate_http_requests_total";
@@ -17,6 +18,10 @@ pub const HTTP_REQUESTS: &str = "tollgate_http_requests_total";
 pub const HTTP_DURATION: &str = "tollgate_http_request_duration_seconds";
 /// Connections that are open.
 pub const CONNECTIONS: &str = "tollgate_connections_open";
+/// Streams that are being relayed.
+pub const STREAMS: &str = "tollgate_streams_open";
+/// Tokens that calls used. Labels: `direction`, `model`.
+pub const TOKENS: &str = "tollgate_tokens_total";
 /// What Tollgate added to a call: total minus upstream. Seconds. Label: `operation`.
 pub const OVERHEAD: &str = "tollgate_overhead_seconds";
 /// Calls between admission and settlement. Label: `operation`.
@@ -59,6 +64,9 @@ pub const KEYS: &str = "tollgate_keys";
 pub const READY: &str = "tollgate_ready";
 /// 1. Label: `version`.
 pub const BUILD_INFO: &str = "tollgate_build_info";
+
+/// The label of every model that is not in the registry.
+pub const OTHER_MODEL: &str = "other";
 
 /// What came of an idempotency key that was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +138,10 @@ pub fn describe_all() {
         "What Tollgate added to a call: total minus upstream"
     );
     describe_gauge!(IN_FLIGHT, "Calls between admission and settlement");
+    describe_gauge!(STREAMS, "Streams that are being relayed");
+    gauge!(STREAMS).set(0.0);
+    describe_counter!(TOKENS, "Tokens that calls used");
+    tokens(OTHER_MODEL, Usage::default());
     describe_counter!(REJECTIONS, "Calls that were not admitted");
     describe_gauge!(QUEUE_DEPTH, "Calls that wait at an account's gate");
     describe_gauge!(QUEUE_CAPACITY, "How many may wait at an account's gate");
@@ -178,8 +190,9 @@ pub fn describe_all() {
 }
 
 /// Sets the series of an account to 0, once it is configured.
-pub fn introduce_account(upstream: &str, account: &str) {
-    for operation in Operation::ALL {
+pub fn introduce_account(upstream: &str, account: &str, protocol: Protocol) {
+    let operations = Operation::ALL.into_iter();
+    for operation in operations.filter(|operation| operation.protocol() == protocol) {
         for outcome in Outcome::ALL {
             counter!(ATTEMPTS, "upstream" => upstream.to_owned(), "account" => account.to_owned(), "operation" => operation.label(), "outcome" => outcome.label()).absolute(0);
         }
@@ -202,6 +215,30 @@ pub fn overhead(operation: Operation, added: Duration) {
 pub fn in_flight(operation: Operation) -> InFlight {
     gauge!(IN_FLIGHT, "operation" => operation.label()).increment(1.0);
     InFlight(operation)
+}
+
+/// One more stream that is being relayed, until the guard is dropped.
+#[must_use]
+pub fn stream() -> OpenStream {
+    gauge!(STREAMS).increment(1.0);
+    OpenStream(())
+}
+
+/// A stream that is being relayed.
+#[derive(Debug)]
+pub struct OpenStream(());
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        gauge!(STREAMS).decrement(1.0);
+    }
+}
+
+/// A call used tokens. `model` is a registered model's name, else `other`.
+pub fn tokens(model: &str, usage: Usage) {
+    for (direction, tokens) in [("input", usage.input), ("output", usage.output)] {
+        counter!(TOKENS, "direction" => direction, "model" => model.to_owned()).increment(tokens);
+    }
 }
 
 /// A call in flight.
@@ -246,10 +283,14 @@ pub fn attempt(upstream: &str, account: &str, operation: Operation, outcome: Out
     counter!(ATTEMPTS, "upstream" => upstream.to_owned(), "account" => account.to_owned(), "operation" => operation.label(), "outcome" => outcome.label()).increment(1);
 }
 
-/// A reply was read to its end.
-pub fn upstream_duration(upstream: &str, operation: Operation, first_byte: Duration, total: Duration) {
+/// The head of a reply has come.
+pub fn upstream_first_byte(upstream: &str, operation: Operation, first_byte: Duration) {
     histogram!(UPSTREAM_FIRST_BYTE, "upstream" => upstream.to_owned(), "operation" => operation.label())
         .record(first_byte.as_secs_f64());
+}
+
+/// A reply was read to its end.
+pub fn upstream_duration(upstream: &str, operation: Operation, total: Duration) {
     histogram!(UPSTREAM_DURATION, "upstream" => upstream.to_owned(), "operation" => operation.label())
         .record(total.as_secs_f64());
 }

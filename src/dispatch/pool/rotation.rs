@@ -38,7 +38,7 @@ pub enum Ending {
 /// Only what was certainly not done is sent again: no connection took it, or a whole reply refused it. A whole reply that
 /// failed may have cost something, so a call with an idempotency key does not go on after it. Whatever broke after the
 /// first byte left may have been done.
-pub(super) fn reason(ending: Ending, keyed: Keyed) -> Option<RetryReason> {
+pub(in crate::dispatch) fn reason(ending: Ending, keyed: Keyed) -> Option<RetryReason> {
     match ending {
         Ending::Broke(error) if error.fault == Fault::Withdrawn => None,
         Ending::Broke(error) => (error.phase == Phase::Connect).then_some(RetryReason::Connect),

@@ -117,7 +117,7 @@ impl Trial {
         &self.model
     }
 
-    pub(super) const fn keyed(&self) -> Keyed {
+    pub(in crate::dispatch) const fn keyed(&self) -> Keyed {
         self.bounds.keyed
     }
 

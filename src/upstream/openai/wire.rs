@@ -3,6 +3,7 @@
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Uri};
 
+use crate::model::call::Delivery;
 use crate::model::operation::Operation;
 use crate::model::secret::Secret;
 
@@ -15,15 +16,6 @@ pub struct Wire {
 /// One account's credential, as the header that carries it. It cannot be printed.
 #[derive(Debug, Clone)]
 pub struct Bearer(HeaderValue);
-
-/// What kind of answer is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// One JSON object.
-    Whole,
-    /// Server-sent events.
-    Stream,
-}
 
 /// An upstream's base URL that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,14 +65,14 @@ impl Wire {
         &self,
         operation: Operation,
         bearer: &Bearer,
-        answer: Answer,
+        delivery: Delivery,
         client: &HeaderMap,
     ) -> Option<(Uri, HeaderMap)> {
         let (_, uri) = self.uris.iter().find(|(ours, _)| *ours == operation)?;
         let mut headers = HeaderMap::with_capacity(5 + PASSING.len());
         headers.insert(AUTHORIZATION, bearer.0.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static(answer.media_type()));
+        headers.insert(ACCEPT, HeaderValue::from_static(media_type(delivery)));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(
             USER_AGENT,
@@ -111,12 +103,11 @@ impl Bearer {
     }
 }
 
-impl Answer {
-    const fn media_type(self) -> &'static str {
-        match self {
-            Self::Whole => "application/json",
-            Self::Stream => "text/event-stream",
-        }
+/// The media type that is asked for.
+const fn media_type(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Whole => "application/json",
+        Delivery::Stream => "text/event-stream",
     }
 }
 
@@ -136,10 +127,10 @@ const PASSING: [HeaderName; 1] = [HeaderName::from_static("openai-beta")];
 mod tests {
     use super::*;
 
-    fn request(base: &str, operation: Operation, answer: Answer, client: &HeaderMap) -> (String, HeaderMap) {
+    fn request(base: &str, operation: Operation, delivery: Delivery, client: &HeaderMap) -> (String, HeaderMap) {
         let bearer = Bearer::new(&Secret::new("sk-canary".to_owned())).unwrap();
         let wire = Wire::new(base).unwrap();
-        let (uri, headers) = wire.request(operation, &bearer, answer, client).unwrap();
+        let (uri, headers) = wire.request(operation, &bearer, delivery, client).unwrap();
         (uri.to_string(), headers)
     }
 
@@ -150,7 +141,7 @@ mod tests {
                 "https://api.example.com/v1",
                 "http://127.0.0.1:8080/compatible-mode/v1/",
             ] {
-                let (uri, _) = request(base, operation, Answer::Whole, &HeaderMap::new());
+                let (uri, _) = request(base, operation, Delivery::Whole, &HeaderMap::new());
                 assert_eq!(uri, format!("{}{path}", base.trim_end_matches('/')));
             }
         }
@@ -166,7 +157,7 @@ mod tests {
         let wire = Wire::new("https://api.example.com/v1").unwrap();
         for operation in Operation::VOLCENGINE {
             assert!(
-                wire.request(operation, &bearer, Answer::Whole, &HeaderMap::new())
+                wire.request(operation, &bearer, Delivery::Whole, &HeaderMap::new())
                     .is_none()
             );
         }
@@ -177,7 +168,7 @@ mod tests {
         let (_, headers) = request(
             "https://api.example.com/v1",
             Operation::ChatCompletions,
-            Answer::Stream,
+            Delivery::Stream,
             &HeaderMap::new(),
         );
         assert_eq!(headers["authorization"], "Bearer sk-canary");
@@ -204,7 +195,7 @@ mod tests {
         let (_, headers) = request(
             "https://api.example.com/v1",
             Operation::Responses,
-            Answer::Whole,
+            Delivery::Whole,
             &client,
         );
         let passed: Vec<_> = headers
@@ -222,7 +213,7 @@ mod tests {
         let (_, headers) = request(
             "https://api.example.com/v1",
             Operation::Embeddings,
-            Answer::Whole,
+            Delivery::Whole,
             &HeaderMap::new(),
         );
         assert!(!format!("{headers:?}").contains("canary"));
