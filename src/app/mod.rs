@@ -23,6 +23,7 @@ use crate::admission::{Admission, Entrant};
 use crate::api::readiness::{Lifecycle, Phase};
 use crate::api::{self, Bodies, Facts, Services};
 use crate::auth::{self, Authenticator, Directory, Issuer};
+use crate::catalogue::Curator;
 use crate::config::{Config, Master, Platform, Volcengine};
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
@@ -119,6 +120,10 @@ impl App {
             Arc::clone(&outside.clock),
             calls.clone(),
         );
+        let curator = {
+            let (config, store, outside, tasks) = (config.clone(), store.clone(), outside.clone(), calls.clone());
+            blocking(move || Ok(Curator::load(&config, store, outside.entropy, outside.clock, tasks)?)).await?
+        };
         if opened.origin == store::Origin::Created
             && let Some(legacy) = place.legacy
         {
@@ -130,6 +135,7 @@ impl App {
             store,
             directory,
             issuer,
+            curator,
             master_key,
             metrics,
             place: &place.store,
@@ -209,6 +215,7 @@ struct Parts<'a> {
     store: Store,
     directory: Arc<Directory>,
     issuer: Issuer,
+    curator: Curator,
     master_key: MasterKey,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     place: &'a Path,
@@ -223,6 +230,7 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         store,
         directory,
         issuer,
+        curator,
         master_key,
         metrics,
         place,
@@ -298,6 +306,7 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         admission,
         directory,
         issuer,
+        curator,
         authenticator,
         bodies: Bodies::new(config.server.max_body_bytes, config.server.body_memory_bytes),
         clock: Arc::clone(&outside.clock),

@@ -49,3 +49,5 @@ mod shutdown;
 mod start;
 #[cfg(test)]
 mod tasks;
+#[cfg(test)]
+mod upstreams;
