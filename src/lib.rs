@@ -5,13 +5,14 @@
 //! ([`dispatch`], [`upstream`]), and settled. [`relay`] is that path at a glance; [`api`] is its HTTP.
 //!
 //! Modules stand on floors and import only from below: [`model`] and [`telemetry`] lowest, then [`config`] and
-//! [`crypto`], [`store`] and [`upstream`], [`auth`], [`admission`], [`record`] and [`import`], [`dispatch`], [`relay`],
-//! [`api`], [`server`], [`app`] and [`sandbox`], and [`cli`] on top. `ARCHITECTURE.md` is the map.
+//! [`crypto`], [`store`] and [`upstream`], [`auth`], [`admission`], [`record`], [`import`] and [`catalogue`], [`dispatch`],
+//! [`relay`], [`api`], [`server`], [`app`] and [`sandbox`], and [`cli`] on top. `ARCHITECTURE.md` is the map.
 
 pub mod admission;
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod crypto;

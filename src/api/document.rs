@@ -227,6 +227,23 @@ fn examples(operation: &str) -> Option<Value> {
         }),
         "rotateKey" => json!({ "grace": called("Both keys work for ten minutes", json!({ "grace_seconds": 600 })) }),
         "importKeys" => json!({ "none": called("No rows", json!({ "rows": [] })) }),
+        "addUpstream" => json!({
+            "plain": called("A provider, or a server of your own", json!({
+                "id": "local-vllm",
+                "base_url": "http://10.0.0.7:8000/v1",
+            })),
+        }),
+        "addAccount" => json!({ "plain": called("With a key of yours", json!({ "credential": PLACEHOLDER })) }),
+        "importAccounts" => json!({ "plain": called("With keys of yours", json!({ "credentials": [PLACEHOLDER] })) }),
+        "putModel" => json!({
+            "alias": called("A name of your own, with a second choice", json!({
+                "targets": [
+                    { "upstream": "megallm", "model": "openai-gpt-oss-120b" },
+                    { "upstream": "local-vllm", "model": "gpt-oss-120b" },
+                ],
+                "context_length": 128_000,
+            })),
+        }),
         "resolveIntent" => json!({
             "not_sent": called("It was never done", json!({ "outcome": "not_sent" })),
             "task": called("It created this task", json!({ "task_id": "7392616336519610409" })),
@@ -235,6 +252,9 @@ fn examples(operation: &str) -> Option<Value> {
     };
     Some(examples)
 }
+
+/// No provider's key looks like it.
+const PLACEHOLDER: &str = "put-a-key-of-yours-here";
 
 /// The stable words of errors, for the description.
 fn table_of_codes() -> String {

@@ -26,6 +26,7 @@ pub mod schema;
 pub mod spec;
 pub mod starting;
 pub mod tasks;
+pub mod upstreams;
 pub mod volcengine;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use self::routes::Routes;
 use self::spec::Tag;
 use crate::admission::Admission;
 use crate::auth::{Authenticator, Directory, Issuer};
+use crate::catalogue::Curator;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
@@ -68,6 +70,8 @@ pub struct Services {
     pub directory: Arc<Directory>,
     /// Changes them.
     pub issuer: Issuer,
+    /// Knows and changes what upstreams, accounts and models there are.
+    pub curator: Curator,
     /// Proves callers.
     pub authenticator: Authenticator,
     /// Reads bodies.
@@ -133,6 +137,9 @@ type Operations = (
     volcengine::VolcengineApi,
     tasks::OwnApi,
     keys::KeysApi,
+    upstreams::UpstreamsApi,
+    upstreams::AccountsApi,
+    upstreams::ModelsApi,
     tasks::AdminTasksApi,
     audit::AuditApi,
     operator::OperatorApi,
@@ -146,6 +153,9 @@ fn service() -> OpenApiService<Operations, ()> {
     volcengine::VolcengineApi,
         tasks::OwnApi,
         keys::KeysApi,
+        upstreams::UpstreamsApi,
+        upstreams::AccountsApi,
+        upstreams::ModelsApi,
         tasks::AdminTasksApi,
         audit::AuditApi,
         operator::OperatorApi,

@@ -44,6 +44,25 @@ pub fn place(key: &DigestKey, list: &str, text: Option<&str>) -> Result<Option<u
     }
 }
 
+/// The page of a list that is held in memory: its items, and the cursor of the next page.
+///
+/// # Errors
+/// [`ApiError`] for a wrong limit or cursor.
+pub fn of<T>(
+    all: impl IntoIterator<Item = T>,
+    key: &DigestKey,
+    list: &str,
+    asked: Option<u32>,
+    from: Option<&str>,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
+    let limit = limit(asked)?;
+    let from = place(key, list, from)?.unwrap_or(0);
+    let mut rest = all.into_iter().skip(usize::try_from(from).unwrap_or(usize::MAX));
+    let items: Vec<T> = rest.by_ref().take(limit).collect();
+    let next = rest.next().map(|_| cursor(key, list, from + items.len() as u64));
+    Ok((items, next))
+}
+
 /// Bytes of the MAC that a cursor carries: it guards no secret.
 const MAC: usize = 12;
 
@@ -60,5 +79,14 @@ mod tests {
         assert!(place(&key, "tasks", Some(&text)).is_err());
         assert!(place(&key, "audit", Some("AAAA")).is_err());
         assert_eq!(place(&key, "audit", None).unwrap(), None);
+    }
+
+    #[test]
+    fn pages_of_a_list_in_memory_follow_one_another_to_its_end() {
+        let key = DigestKey::generate(&OsEntropy).unwrap();
+        let (first, next) = of(1..=3, &key, "numbers", Some(2), None).unwrap();
+        let (second, end) = of(1..=3, &key, "numbers", Some(2), next.as_deref()).unwrap();
+        assert_eq!((first, second, end), (vec![1, 2], vec![3], None));
+        assert!(of(1..=3, &key, "numbers", Some(0), None).is_err());
     }
 }

@@ -16,6 +16,8 @@ pub enum Tag {
     Own,
     /// Client keys.
     Keys,
+    /// Upstreams, their accounts, and the models.
+    Upstreams,
     /// Every owner's submits.
     Tasks,
     /// The log book.

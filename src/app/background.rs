@@ -1,4 +1,5 @@
-//! What runs beside the calls: room on the disk, retention, the log book's head, metrics upkeep, running tasks.
+//! What runs beside the calls: room on the disk, retention, the log book's head, metrics upkeep, the
+//! key file, running tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,9 @@ impl App {
         let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
         self.background
             .spawn(async move { stop.run_until_cancelled(watch_store(&services)).await });
+        let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
+        self.background
+            .spawn(async move { stop.run_until_cancelled(watch_key_file(&services)).await });
         let reaping = Arc::clone(&self.services.relay).reap(self.stop.clone());
         self.background.spawn(reaping.instrument(tracing::info_span!("reaper")));
     }
@@ -96,6 +100,24 @@ async fn upkeep(services: &Services) {
     }
 }
 
+/// Takes up the accounts of a key file that changed.
+async fn watch_key_file(services: &Services) {
+    let mut ticks = ticks(KEY_FILE);
+    loop {
+        ticks.tick().await;
+        match services.curator.look_at_keys().await {
+            Ok(None) => {}
+            Ok(Some(found)) => tracing::info!(
+                accounts = found.accounts,
+                added = found.added,
+                removed = found.removed,
+                "the key file was read again"
+            ),
+            Err(error) => tracing::error!(error = %error, "the accounts stay what they were"),
+        }
+    }
+}
+
 fn ticks(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,6 +127,7 @@ fn ticks(period: Duration) -> tokio::time::Interval {
 const ROOM: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const UPKEEP: Duration = Duration::from_secs(5);
+const KEY_FILE: Duration = Duration::from_secs(5);
 
 /// Longer than any task lives at the provider, and than the 48 hours that are promised.
 const TASKS_KEPT: Duration = Duration::from_hours(7 * 24);

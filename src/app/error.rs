@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::auth::KeyError;
+use crate::catalogue::CurateError;
 use crate::import::jimeng::ReadError;
 use crate::store::error::{OpenError, StoreError};
 use crate::upstream::volcengine::InvalidAddress;
@@ -23,6 +24,9 @@ pub enum StartError {
     /// The machine's certificates cannot be read.
     #[error("the machine's CA certificates cannot be read ({0}); install ca-certificates")]
     Certificates(#[source] io::Error),
+    /// What is defined cannot be read.
+    #[error(transparent)]
+    Catalogue(#[from] CurateError),
     /// Another metrics recorder was there first.
     #[error("the metrics recorder: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),

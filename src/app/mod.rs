@@ -23,11 +23,13 @@ use crate::admission::{Admission, Entrant};
 use crate::api::readiness::{Lifecycle, Phase};
 use crate::api::{self, Bodies, Facts, Services};
 use crate::auth::{self, Authenticator, Directory, Issuer};
+use crate::catalogue::Curator;
 use crate::config::{Config, Master, Platform, Volcengine};
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
 use crate::crypto::seal::StoreId;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, Outfit};
+use crate::model::upstream::UpstreamName;
 use crate::model::clock::{Clock, GuardedClock, SystemClock};
 use crate::record::{Recorder, recovery};
 use crate::relay::{Policy, Relay};
@@ -119,6 +121,10 @@ impl App {
             Arc::clone(&outside.clock),
             calls.clone(),
         );
+        let curator = {
+            let (config, store, outside, tasks) = (config.clone(), store.clone(), outside.clone(), calls.clone());
+            blocking(move || Ok(Curator::load(&config, store, outside.entropy, outside.clock, tasks)?)).await?
+        };
         if opened.origin == store::Origin::Created
             && let Some(legacy) = place.legacy
         {
@@ -130,6 +136,7 @@ impl App {
             store,
             directory,
             issuer,
+            curator,
             master_key,
             metrics,
             place: &place.store,
@@ -209,6 +216,7 @@ struct Parts<'a> {
     store: Store,
     directory: Arc<Directory>,
     issuer: Issuer,
+    curator: Curator,
     master_key: MasterKey,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     place: &'a Path,
@@ -223,6 +231,7 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         store,
         directory,
         issuer,
+        curator,
         master_key,
         metrics,
         place,
@@ -232,26 +241,21 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
     let keyring = Arc::clone(store.keyring());
     let upstream = config.volcengine.as_ref();
     let region = upstream.map_or(Volcengine::DEFAULT_REGION, |upstream| &upstream.region);
+    let standings = Arc::clone(curator.standings());
+    let persist = Arc::clone(&standings);
     let dispatcher = Dispatcher::new(
         upstream,
         &keyring.id,
-        catalogue,
-        &standings,
+        curator.catalogue().load_full(),
+        |account| standings.of(account),
         Outfit {
             transport: Arc::clone(&outside.transport),
             clock: Arc::clone(&outside.clock),
             max_bytes: config.server.max_response_bytes,
-            on_change,
+            on_change: Box::new(move |account, standing| persist.persist(account, standing)),
         },
     )?;
-    let entrant = |(account, upstream, label): (_, &str, _)| Entrant {
-        account,
-        upstream: upstream.into(),
-        label,
-    };
-    let entrants: Vec<_> = dispatcher.accounts().map(entrant).collect();
-    let labels = entrants.iter().map(|entrant| entrant.label.clone()).collect();
-    let admission = Arc::new(Admission::new(config.admission.clone(), entrants));
+    let admission = Arc::new(Admission::new(config.admission.clone(), entrants(&dispatcher)));
     let recorder = Arc::new(Recorder::new(
         store.clone(),
         Arc::clone(&outside.clock),
@@ -274,6 +278,8 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
             store_made_at: store.made_at(),
         },
     )?;
+    let relay = Arc::new(relay);
+    follow(&curator, &relay, &admission);
     let authenticator = Authenticator::new(
         Arc::clone(&directory),
         keyring,
@@ -298,11 +304,12 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
     };
     let token = |token: &crate::model::secret::Secret| api::token_digest(&store, token.expose());
     Ok(Arc::new(Services {
-        relay: Arc::new(relay),
+        relay,
         recorder,
         admission,
         directory,
         issuer,
+        curator,
         authenticator,
         bodies: Bodies::new(config.server.max_body_bytes, config.server.body_memory_bytes),
         clock: Arc::clone(&outside.clock),
@@ -316,6 +323,31 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         facts,
         store,
     }))
+}
+
+/// The accounts that calls may be admitted to.
+fn entrants(dispatcher: &Dispatcher) -> Vec<Entrant> {
+    let entrant = |(account, upstream, label): (_, UpstreamName, _)| Entrant {
+        account,
+        upstream: upstream.as_str().into(),
+        label,
+    };
+    dispatcher.accounts().into_iter().map(entrant).collect()
+}
+
+/// Has calls go by what is defined from the next one on.
+fn follow(curator: &Curator, relay: &Arc<Relay>, admission: &Arc<Admission>) {
+    let standings = Arc::clone(curator.standings());
+    let (decided, admission) = (Arc::clone(relay), Arc::clone(admission));
+    curator
+        .standings()
+        .follow(move |account, standing| decided.dispatcher().decided(account, standing));
+    let relay = Arc::clone(relay);
+    curator.follow(move |catalogue| {
+        let dispatcher = relay.dispatcher();
+        dispatcher.define(Arc::clone(catalogue), |account| standings.of(account));
+        admission.introduce(entrants(dispatcher));
+    });
 }
 
 /// Opens the file. On a disk without room, the ballast makes some, so that what is old can be pruned.

@@ -53,8 +53,10 @@ pub enum Existence {
 /// Which models calls are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelSettings {
-    /// `DEFAULT_MODEL`, else `OPENAI_MODEL`; `None` leaves the default to the upstreams that there are.
+    /// `DEFAULT_MODEL`; `None` leaves the default to `openai_model` and to the upstreams that there are.
     pub default_model: Option<String>,
+    /// `OPENAI_MODEL`, which the `openai` upstream serves.
+    pub openai_model: Option<String>,
     /// What becomes of a model that is not in the registry; `None` leaves it to the number of upstreams.
     pub unknown_models: Option<UnknownModels>,
     /// The model behind the vision routes.
@@ -64,6 +66,9 @@ pub struct ModelSettings {
 impl OpenAi {
     /// How long a reply may take where no variable says: as long as OpenAI's own clients wait.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
+
+    /// Most attempts of one call where no variable says: what the MegaLLM proxy made.
+    pub const DEFAULT_ATTEMPTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 
     /// The `openai` upstream; `None` where `OPENAI_API_KEY` is not set or wrong.
     pub(super) fn read_openai(reader: &mut Reader<'_>) -> Option<Self> {
@@ -85,7 +90,7 @@ impl OpenAi {
         Some(Self {
             base_url,
             timeout: Self::DEFAULT_TIMEOUT,
-            max_attempts: DEFAULT_ATTEMPTS,
+            max_attempts: Self::DEFAULT_ATTEMPTS,
             keys: keys?,
         })
     }
@@ -111,7 +116,7 @@ impl MegaLlm {
                 .into_iter()
                 .chain(of_the_pool)
                 .min()
-                .unwrap_or(DEFAULT_ATTEMPTS),
+                .unwrap_or(OpenAi::DEFAULT_ATTEMPTS),
             key_file: reader.value_or("KEY_FILE_PATH", PathBuf::from("data/keys.txt"), key_file),
         }
     }
@@ -119,10 +124,9 @@ impl MegaLlm {
 
 impl ModelSettings {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let default_model = reader.value("DEFAULT_MODEL", model);
-        let openai_model = reader.value("OPENAI_MODEL", model);
         Self {
-            default_model: default_model.or(openai_model),
+            default_model: reader.value("DEFAULT_MODEL", model),
+            openai_model: reader.value("OPENAI_MODEL", model),
             unknown_models: reader.value("UNKNOWN_MODELS", unknown_models),
             vision_model: reader.value_or("VISION_MODEL", "qwen3-vl-plus".to_owned(), model),
         }
@@ -181,9 +185,6 @@ fn unknown_models(text: &str) -> Result<UnknownModels, Wrong> {
 fn key_file(text: &str) -> Result<PathBuf, Wrong> {
     Ok(PathBuf::from(text))
 }
-
-/// What the MegaLLM proxy made where nothing was set.
-const DEFAULT_ATTEMPTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 
 #[cfg(test)]
 mod tests {
@@ -274,12 +275,13 @@ mod tests {
     }
 
     #[test]
-    fn the_default_model_is_named_outright_or_is_openais() {
-        let of = |vars: &MapVars| ModelSettings::read(&mut Reader::new(vars)).default_model;
-        assert_eq!(of(&MapVars::default()), None);
-        let openai = MapVars::default().with("OPENAI_MODEL", "gpt-4o-mini");
-        assert_eq!(of(&openai).as_deref(), Some("gpt-4o-mini"));
-        assert_eq!(of(&openai.with("DEFAULT_MODEL", "small")).as_deref(), Some("small"));
+    fn a_models_name_is_short_and_without_control_characters() {
+        for text in ["a\tb", &"x".repeat(257)] {
+            let told = mistakes(&MapVars::default().with("DEFAULT_MODEL", text), |reader| {
+                drop(ModelSettings::read(reader));
+            });
+            assert_eq!(told.len(), 1, "{told:?}");
+        }
     }
 
     #[test]

@@ -310,7 +310,7 @@ fn the_roadmap_apis_env_needs_a_master_key_and_a_path() {
     let changed = only_a_key().with("DATABASE_URL", "/data/tollgate.redb");
     let config = Config::parse_with_dotenv(&changed, ROADMAP_API).unwrap();
     assert_eq!(config.openai.unwrap().keys[0].expose(), "fake-openai-key");
-    assert_eq!(config.models.default_model.as_deref(), Some("gpt-4o-mini"));
+    assert_eq!(config.models.openai_model.as_deref(), Some("gpt-4o-mini"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::crypto::entropy::{Entropy, EntropyError, random};
+use crate::model::id::AccountId;
 
 /// A digest of 32 bytes, shown and parsed as 64 lower-case hex digits.
 ///
@@ -100,6 +101,14 @@ impl DigestKey {
             mac.update(part);
         }
         Digest(mac.finalize().into_bytes().into())
+    }
+
+    /// The id of the account that a credential opens at an upstream: the same after a restart, so that its standing and
+    /// its tasks are found again, and no help in guessing the credential. Of Volcengine's pairs the access key counts.
+    #[must_use]
+    pub fn account(&self, upstream: &str, credential: &str) -> AccountId {
+        let Digest([a, b, c, d, e, f, g, h, ..]) = self.of("account", &[upstream.as_bytes(), credential.as_bytes()]);
+        AccountId::from_bits(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
 
     /// The key itself, for wrapping it.

@@ -29,7 +29,7 @@ use self::pool::unusable::{Unusable, UnusableKind};
 use self::pool::{Changes, Listed, Moment, Pool, View};
 use crate::config::Volcengine;
 use crate::crypto::digest::DigestKey;
-use crate::model::account::Standing;
+use crate::model::account::{AccountState, Standing};
 use crate::model::call::Call;
 use crate::model::catalogue::{self, Catalogue, NoRoute, Route};
 use crate::model::clock::Clock;
@@ -81,7 +81,7 @@ impl Dispatcher {
         settings: Option<&Volcengine>,
         ids: &DigestKey,
         catalogue: Arc<Catalogue>,
-        standings: &HashMap<AccountId, Standing>,
+        standings: impl Fn(AccountId) -> Option<Standing>,
         outfit: Outfit,
     ) -> Result<Self, InvalidAddress> {
         let Outfit {
@@ -106,7 +106,7 @@ impl Dispatcher {
     }
 
     /// From now on calls go by this catalogue. Accounts that were there keep how they stand.
-    pub fn define(&self, catalogue: Arc<Catalogue>, standings: &HashMap<AccountId, Standing>) {
+    pub fn define(&self, catalogue: Arc<Catalogue>, standings: impl Fn(AccountId) -> Option<Standing>) {
         let board = Board::new(catalogue, &self.fixed, self.max_bytes);
         let at = Moment::of(self.clock.as_ref());
         let mut members: BTreeMap<UpstreamName, Vec<Listed>> = BTreeMap::new();
@@ -120,7 +120,7 @@ impl Dispatcher {
             members.entry(line.upstream.clone()).or_default().push(Listed {
                 account: line.account,
                 weight: weights.get(&line.account).copied().unwrap_or(NonZeroU32::MIN),
-                standing: standings.get(&line.account).copied(),
+                standing: standings(line.account),
             });
         }
         let mut pools = self.pools();
@@ -410,32 +410,20 @@ impl Dispatcher {
         }
     }
 
-    /// A person takes an account out, puts it back, or forgets what its replies said. `None`: there is no such account, or
-    /// nothing changes.
-    pub fn decide(&self, account: AccountId, decision: Decision) -> Option<Standing> {
+    /// A person has decided how an account stands.
+    pub fn decided(&self, account: AccountId, standing: Standing) {
         let at = Moment::of(self.clock.as_ref());
-        let mut pools = self.pools();
-        pools.values_mut().find_map(|pool| match decision {
-            Decision::Disable => pool.disable(account, at),
-            Decision::Enable => pool.enable(account, at),
-            Decision::Reset => pool.reset(account, at),
-        })
+        for pool in self.pools().values_mut() {
+            match standing.state {
+                AccountState::Disabled { .. } => pool.disable(account, at),
+                _ => pool.enable(account, at),
+            };
+        }
     }
 
     fn pools(&self) -> MutexGuard<'_, BTreeMap<UpstreamName, Pool>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a person decides about an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// It is not used until it is enabled again.
-    Disable,
-    /// It is used, whatever took it out.
-    Enable,
-    /// What its replies said is forgotten.
-    Reset,
 }
 
 /// What a reply of Volcengine's says of its account: only a credential or signature that is refused counts. Its limits

@@ -1,7 +1,6 @@
 //! Reading what the replaced systems left behind. Nothing there is ever changed.
 
 pub mod jimeng;
-pub mod key_file;
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -22,7 +22,7 @@ pub struct Account {
     pub weight: NonZeroU32,
     /// Where it is defined.
     pub source: Source,
-    /// The bearer key. Volcengine's pairs are not here: only its own upstream reads them.
+    /// The bearer key. Of a Volcengine account the access key: the pair is its own upstream's.
     pub credential: Secret,
 }
 
@@ -76,6 +76,9 @@ pub struct Standing {
 }
 
 impl AccountState {
+    /// A person took it out.
+    pub const OUT: Self = Self::Disabled { probe_at: None };
+
     /// Every state's name, for closed label sets.
     pub const LABELS: [&'static str; 4] = ["active", "cooling", "exhausted", "disabled"];
 

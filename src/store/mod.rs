@@ -3,6 +3,7 @@
 //! Each table lives in one file with its key layout, its codec and its queries. A change goes through [`Store::write`]
 //! and is acknowledged after its commit; a read sees the last commit and never waits for the writer.
 
+pub mod accounts;
 pub mod audit;
 pub mod ballast;
 pub mod chain;
@@ -12,10 +13,12 @@ pub mod idempotency;
 pub mod keys;
 pub mod maintain;
 mod meta;
+pub mod models;
 mod open;
 pub mod schema;
 mod tables;
 pub mod tasks;
+pub mod upstreams;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,7 +5,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition
 use super::error::StoreError;
 
 /// The schema this version writes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Declares every table once: its definition, and how a plan, an apply and a read get at it.
 macro_rules! catalogue {
@@ -91,7 +91,7 @@ macro_rules! catalogue {
             )+
         }
 
-        /// Makes every table, so that readers of a fresh file find them.
+        /// Makes every table that is not there yet, so that readers find them.
         pub(super) fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
             $(txn.open_table($constant)?;)+
             Ok(())
@@ -120,6 +120,14 @@ catalogue! {
     tasks: &'static [u8] = TASKS "tasks.v1";
     /// Slots of the running-task limit that are taken. Key: account and the intent's sequence number.
     running_tasks: [u8; 16] = RUNNING_TASKS "running_tasks.v1";
+    /// Upstreams that were added here. Key: the name.
+    upstreams: &'static str = UPSTREAMS "upstreams.v1";
+    /// Accounts that were added here, their credentials sealed. Key: the number of an `AccountId`.
+    accounts: u64 = ACCOUNTS "accounts.v1";
+    /// How accounts stand, also those of the environment. Key: the number of an `AccountId`.
+    account_standings: u64 = ACCOUNT_STANDINGS "account_standings.v1";
+    /// Models that were registered here. Key: the name.
+    models: &'static str = MODELS "models.v1";
 }
 
 /// One step from a schema to the next, in one transaction.
@@ -131,10 +139,17 @@ pub(super) struct Migration {
 }
 
 /// Every step, in order.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    to: 1,
-    run: create_tables,
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        to: 1,
+        run: create_tables,
+    },
+    // Upstreams, accounts, their standings and models: new tables, nothing that was there changes.
+    Migration {
+        to: 2,
+        run: create_tables,
+    },
+];
 
 #[cfg(test)]
 mod tests {

@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("admission", &["model", "telemetry", "config", "crypto", "store"]),
     ("record", &["model", "telemetry", "config", "crypto", "store"]),
     ("import", &["model", "telemetry", "config", "crypto", "store"]),
+    ("catalogue", &["model", "telemetry", "config", "crypto", "store"]),
     // F4: never asks the store
     ("dispatch", &["model", "telemetry", "config", "crypto", "upstream"]),
     // F5
@@ -41,6 +42,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "admission",
             "record",
             "import",
+            "catalogue",
             "relay",
         ],
     ),
@@ -60,6 +62,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "admission",
             "record",
             "import",
+            "catalogue",
             "dispatch",
             "relay",
             "api",
@@ -77,6 +80,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "store",
             "auth",
             "import",
+            "catalogue",
             "api",
             "server",
             "sandbox",

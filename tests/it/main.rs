@@ -51,3 +51,5 @@ mod shutdown;
 mod start;
 #[cfg(test)]
 mod tasks;
+#[cfg(test)]
+mod upstreams;

@@ -9,6 +9,7 @@ use super::{ApiError, Code, Retry};
 use crate::admission::error::Rejected;
 use crate::api::keys::no_such_key;
 use crate::auth::{AuthError, KeyError};
+use crate::catalogue::CurateError;
 use crate::model::catalogue::NoRoute;
 use crate::relay::UnusableKind;
 use crate::record::ResolveError;
@@ -193,6 +194,22 @@ impl From<KeyError> for ApiError {
             KeyError::ActorNotActive => Self::new(Code::ScopeDenied, message),
             KeyError::Entropy(_) => Self::new(Code::InternalError, message),
             KeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CurateError> for ApiError {
+    fn from(error: CurateError) -> Self {
+        let message = error.to_string();
+        match error {
+            CurateError::NotFound { .. } => Self::new(Code::NotFound, message),
+            CurateError::ReadOnly { .. } | CurateError::Exists { .. } | CurateError::InUse { .. } => {
+                Self::validation(message)
+            }
+            CurateError::Invalid { field, .. } => Self::validation(message).about(field),
+            CurateError::KeyFile(_) => Self::validation(message).about("KEY_FILE_PATH"),
+            CurateError::Entropy(_) => Self::new(Code::InternalError, message),
+            CurateError::Store(error) => error.into(),
         }
     }
 }
