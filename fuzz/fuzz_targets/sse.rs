@@ -8,7 +8,7 @@ mod oracle;
 #[path = "../../src/upstream/openai/sse/mod.rs"]
 mod sse;
 
-use sse::{Frames, Piece};
+use sse::{Frame, Frames, Piece};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let cut = input.iter().position(|&byte| byte == 0).unwrap_or(0);

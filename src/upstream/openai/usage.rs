@@ -33,29 +33,29 @@ struct Body {
 /// upstreams write both.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Counts {
-    #[serde(default, deserialize_with = "lenient")]
-    prompt_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    completion_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    output_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    total_tokens: Option<u64>,
+    #[serde(rename = "prompt_tokens", default, deserialize_with = "lenient")]
+    prompt: Option<u64>,
+    #[serde(rename = "completion_tokens", default, deserialize_with = "lenient")]
+    completion: Option<u64>,
+    #[serde(rename = "input_tokens", default, deserialize_with = "lenient")]
+    input: Option<u64>,
+    #[serde(rename = "output_tokens", default, deserialize_with = "lenient")]
+    output: Option<u64>,
+    #[serde(rename = "total_tokens", default, deserialize_with = "lenient")]
+    total: Option<u64>,
 }
 
 impl Counts {
     /// What they say; `None` if nothing. What is missing follows from the total, else it is 0: embeddings have no output.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let input = self.prompt_tokens.or(self.input_tokens);
-        let output = self.completion_tokens.or(self.output_tokens);
-        let rest = |known: u64| self.total_tokens.map_or(0, |total| total.saturating_sub(known));
+        let input = self.prompt.or(self.input);
+        let output = self.completion.or(self.output);
+        let rest = |known: u64| self.total.map_or(0, |total| total.saturating_sub(known));
         let (input, output) = match (input, output) {
             (Some(input), Some(output)) => (input, output),
             (Some(input), None) => (input, rest(input)),
             (None, Some(output)) => (rest(output), output),
-            (None, None) => (self.total_tokens?, 0),
+            (None, None) => (self.total?, 0),
         };
         Some(Usage { input, output })
     }
@@ -69,8 +69,8 @@ mod tests {
         reported(format!(r#"{{"id":"x","choices":[{{"usage":1}}],"usage":{usage}}}"#).as_bytes())
     }
 
-    fn tokens(input: u64, output: u64) -> Option<Usage> {
-        Some(Usage { input, output })
+    fn tokens(input: u64, output: u64) -> Usage {
+        Usage { input, output }
     }
 
     #[test]
@@ -78,15 +78,15 @@ mod tests {
         for (body, expected) in [
             (
                 r#"{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}"#,
-                tokens(7, 5),
+                Some(tokens(7, 5)),
             ),
             (
                 r#"{"input_tokens":7,"output_tokens":5,"output_tokens_details":{"reasoning_tokens":1}}"#,
-                tokens(7, 5),
+                Some(tokens(7, 5)),
             ),
             (
                 r#"{"prompt_tokens":7,"input_tokens":7,"completion_tokens":5,"output_tokens":5}"#,
-                tokens(7, 5),
+                Some(tokens(7, 5)),
             ),
         ] {
             assert_eq!(usage(body), expected, "{body}");
@@ -96,12 +96,12 @@ mod tests {
     #[test]
     fn what_is_missing_follows_from_the_total() {
         for (body, expected) in [
-            (r#"{"prompt_tokens":7,"total_tokens":7}"#, tokens(7, 0)),
-            (r#"{"prompt_tokens":7,"total_tokens":12}"#, tokens(7, 5)),
-            (r#"{"completion_tokens":5,"total_tokens":12}"#, tokens(7, 5)),
-            (r#"{"total_tokens":12}"#, tokens(12, 0)),
-            (r#"{"prompt_tokens":7}"#, tokens(7, 0)),
-            (r#"{"prompt_tokens":7,"total_tokens":3}"#, tokens(7, 0)),
+            (r#"{"prompt_tokens":7,"total_tokens":7}"#, Some(tokens(7, 0))),
+            (r#"{"prompt_tokens":7,"total_tokens":12}"#, Some(tokens(7, 5))),
+            (r#"{"completion_tokens":5,"total_tokens":12}"#, Some(tokens(7, 5))),
+            (r#"{"total_tokens":12}"#, Some(tokens(12, 0))),
+            (r#"{"prompt_tokens":7}"#, Some(tokens(7, 0))),
+            (r#"{"prompt_tokens":7,"total_tokens":3}"#, Some(tokens(7, 0))),
         ] {
             assert_eq!(usage(body), expected, "{body}");
         }
@@ -119,7 +119,10 @@ mod tests {
         ] {
             assert_eq!(usage(body), None, "{body}");
         }
-        assert_eq!(usage(r#"{"prompt_tokens":7,"completion_tokens":null}"#), tokens(7, 0));
+        assert_eq!(
+            usage(r#"{"prompt_tokens":7,"completion_tokens":null}"#),
+            Some(tokens(7, 0))
+        );
         assert_eq!(reported(b"<html>"), None);
     }
 

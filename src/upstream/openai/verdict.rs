@@ -101,16 +101,16 @@ enum Stated {
 #[derive(Default, Deserialize)]
 struct Problem {
     #[serde(default)]
-    code: Option<Code>,
+    code: Option<Word>,
     #[serde(rename = "type", default)]
-    kind: Option<Code>,
+    kind: Option<Word>,
     #[serde(default)]
-    message: Option<Code>,
+    message: Option<Word>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Code {
+enum Word {
     Number(i64),
     Text(String),
     Other(serde::de::IgnoredAny),
@@ -122,7 +122,7 @@ impl Problem {
         match error {
             Some(Stated::Parts(problem)) => problem,
             Some(Stated::Text(message)) => Self {
-                message: Some(Code::Text(message)),
+                message: Some(Word::Text(message)),
                 ..top
             },
             None => top,
@@ -132,7 +132,7 @@ impl Problem {
     /// Its number, where the upstream counts its errors.
     fn number(&self) -> Option<i64> {
         match self.code {
-            Some(Code::Number(number)) => Some(number),
+            Some(Word::Number(number)) => Some(number),
             _ => None,
         }
     }
@@ -140,7 +140,7 @@ impl Problem {
     /// Whether the account has no money or plan left. A code that means it does so under any status; a message only
     /// where it can be nothing else than a refusal, and unless it speaks of a rate.
     fn is_of_money(&self, status: StatusCode) -> bool {
-        let [code, kind, message] = [&self.code, &self.kind, &self.message].map(text);
+        let [code, kind, message] = [&self.code, &self.kind, &self.message].map(|word| text(word.as_ref()));
         if [code, kind]
             .iter()
             .any(|name| SPENT_CODES.iter().any(|spent| name.eq_ignore_ascii_case(spent)))
@@ -154,14 +154,14 @@ impl Problem {
     }
 }
 
-fn text(code: &Option<Code>) -> &str {
-    match code {
-        Some(Code::Text(text)) => text,
+fn text(word: Option<&Word>) -> &str {
+    match word {
+        Some(Word::Text(text)) => text,
         _ => "",
     }
 }
 
-/// Codes and types of OpenAI, DashScope, DeepSeek and those who follow them.
+/// Codes and types of OpenAI, DashScope and those who follow them.
 const SPENT_CODES: [&str; 5] = [
     "insufficient_quota",
     "billing_hard_limit_reached",

@@ -208,7 +208,7 @@ impl Line {
                     rest = rest.strip_prefix(b"\n").unwrap_or(rest);
                 }
                 (Self::Text, _) => {
-                    let end = rest.iter().position(is_line_end)?;
+                    let end = rest.iter().copied().position(is_line_end)?;
                     let (_, from_end) = rest.split_at(end);
                     *self = if from_end.first() == Some(&b'\r') {
                         Self::Returned
@@ -229,7 +229,7 @@ fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
         if rest.is_empty() {
             return None;
         }
-        let (line, end) = rest.split_at(rest.iter().position(is_line_end).unwrap_or(rest.len()));
+        let (line, end) = rest.split_at(rest.iter().copied().position(is_line_end).unwrap_or(rest.len()));
         rest = end.strip_prefix(b"\r\n").or_else(|| end.get(1..)).unwrap_or_default();
         Some(line)
     })
@@ -244,7 +244,7 @@ fn data_of(line: &[u8]) -> Option<&[u8]> {
     }
 }
 
-const fn is_line_end(byte: &u8) -> bool {
+const fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 

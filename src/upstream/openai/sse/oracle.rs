@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Frames, Piece};
+use super::{Frame, Frames, Piece};
 
 /// Checks that the frames of `stream` are the same however it is cut, and that no byte is lost, added or moved.
 ///
@@ -22,7 +22,7 @@ pub(crate) fn judge(stream: &[u8], sizes: &[u8]) {
         });
     }
     let between = frames.is_between();
-    let left = frames.finish().map(|frame| frame.into_bytes()).unwrap_or_default();
+    let left = frames.finish().map(Frame::into_bytes).unwrap_or_default();
     let left = give_back(&mut seen, &left).to_vec();
     assert_eq!(seen, expected, "{}", String::from_utf8_lossy(stream));
     assert_eq!(left, rest);
@@ -36,7 +36,7 @@ pub(crate) fn judge(stream: &[u8], sizes: &[u8]) {
             Piece::Part(bytes) => passed.extend_from_slice(&bytes),
         });
     }
-    passed.extend(frames.finish().into_iter().flat_map(|frame| frame.into_bytes()));
+    passed.extend(frames.finish().into_iter().flat_map(Frame::into_bytes));
     assert_eq!(passed, stream);
 }
 

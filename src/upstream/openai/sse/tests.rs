@@ -12,16 +12,17 @@ fn read(chunks: &[&'static [u8]]) -> Vec<Piece> {
     pieces
 }
 
-fn data(stream: &'static str) -> Vec<Option<String>> {
-    let text = |piece: &Piece| match piece {
-        Piece::Frame(frame) => frame.data().map(|data| String::from_utf8(data.into_owned()).unwrap()),
+const NONE: &str = "(none)";
+
+/// The data of every frame.
+fn data(stream: &'static str) -> Vec<String> {
+    let read_data = |piece: &Piece| match piece {
+        Piece::Frame(frame) => frame
+            .data()
+            .map_or(NONE.to_owned(), |data| String::from_utf8(data.into_owned()).unwrap()),
         Piece::Part(_) => panic!("a part"),
     };
-    read(&[stream.as_bytes()]).iter().map(text).collect()
-}
-
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
+    read(&[stream.as_bytes()]).iter().map(read_data).collect()
 }
 
 #[test]
@@ -54,12 +55,12 @@ fn a_frame_is_whole_as_soon_as_its_blank_line_came_even_if_a_line_feed_may_follo
 
 #[test]
 fn data_lines_are_joined_and_every_other_line_is_left_out() {
-    assert_eq!(data("data: a\ndata:b\ndata\ndata:  c\n\n"), [some("a\nb\n\n c")]);
-    assert_eq!(data(": keep-alive\n\n"), [None]);
-    assert_eq!(data("event: x\nid: 7\ndata: a\ndatas: b\n\n"), [some("a")]);
-    assert_eq!(data("data: a\rdata: b\r\r"), [some("a\nb")]);
-    assert_eq!(data("\u{feff}data: a\n\n\u{feff}data: b\n\n"), [some("a"), None]);
-    assert_eq!(data("data: a\n\n\n\n"), [some("a"), None, None]);
+    assert_eq!(data("data: a\ndata:b\ndata\ndata:  c\n\n"), ["a\nb\n\n c"]);
+    assert_eq!(data(": keep-alive\n\n"), [NONE]);
+    assert_eq!(data("event: x\nid: 7\ndata: a\ndatas: b\n\n"), ["a"]);
+    assert_eq!(data("data: a\rdata: b\r\r"), ["a\nb"]);
+    assert_eq!(data("\u{feff}data: a\n\n\u{feff}data: b\n\n"), ["a", NONE]);
+    assert_eq!(data("data: a\n\n\n\n"), ["a", NONE, NONE]);
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn a_frame_is_too_large_or_not_however_it_is_cut() {
         let mut parts = 0;
         for chunk in b"data: 4567\n\n".chunks(size) {
             frames.push(Bytes::from_static(chunk), |piece| {
-                parts += usize::from(matches!(piece, Piece::Part(_)))
+                parts += usize::from(matches!(piece, Piece::Part(_)));
             });
         }
         assert!(parts > 0, "{size}");

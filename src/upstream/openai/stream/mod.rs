@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::estimate::Text;
 use super::event::{Choice, Chunk, Event, Kind};
 use super::sse::{Frame, Frames, Piece};
+use super::usage::Counts;
 use crate::model::outcome::Outcome;
 use crate::model::usage::{Source, Usage};
 
@@ -134,13 +135,12 @@ impl Stream {
     /// The tokens so far: as reported, else `input` and an estimate of the text that passed.
     #[must_use]
     pub fn usage(&self, input: impl FnOnce() -> u64) -> (Usage, Source) {
-        match self.told.usage {
-            Some(usage) => (usage, Source::Reported),
-            None => {
-                let (input, output) = (input(), self.told.said.tokens());
-                (Usage { input, output }, Source::Estimated)
-            }
-        }
+        let estimated = || Usage {
+            input: input(),
+            output: self.told.said.tokens(),
+        };
+        let reported = self.told.usage.map(|usage| (usage, Source::Reported));
+        reported.unwrap_or_else(|| (estimated(), Source::Estimated))
     }
 }
 
@@ -180,7 +180,7 @@ impl Told {
             .usage
             .as_ref()
             .or(chunk.response.as_ref().and_then(|whole| whole.usage.as_ref()));
-        self.usage = counts.and_then(|counts| counts.usage()).or(self.usage);
+        self.usage = counts.and_then(Counts::usage).or(self.usage);
         for choice in chunk.choices.iter().flatten() {
             choice.said().for_each(|said| self.said.add(said.0));
             self.answers.note(choice);

@@ -9,7 +9,7 @@ fn read(extra: Extra, chunks: &[&str]) -> (Stream, Vec<String>) {
     let text = |bytes: Bytes| String::from_utf8_lossy(&bytes).into_owned();
     for chunk in chunks {
         stream.push(Bytes::copy_from_slice(chunk.as_bytes()), |bytes| {
-            passed.push(text(bytes))
+            passed.push(text(bytes));
         });
     }
     passed.extend(stream.finish().map(text));
