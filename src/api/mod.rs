@@ -20,7 +20,7 @@ pub mod page;
 pub mod params;
 pub mod peer;
 pub mod readiness;
-mod relayed;
+pub mod relayed;
 pub mod routes;
 pub mod schema;
 pub mod spec;
@@ -100,8 +100,6 @@ pub struct Services {
 pub struct Facts {
     /// When it started.
     pub started_at: Timestamp,
-    /// The upstream accounts, by label.
-    pub accounts: Vec<String>,
     /// `MAX_BODY_BYTES`.
     pub max_body_bytes: usize,
     /// `MAX_RESPONSE_BYTES`.
@@ -150,7 +148,7 @@ fn service() -> OpenApiService<Operations, ()> {
     spec::service((
         openai::OpenAiApi,
         openai::ModelsApi,
-    volcengine::VolcengineApi,
+        volcengine::VolcengineApi,
         tasks::OwnApi,
         keys::KeysApi,
         upstreams::UpstreamsApi,

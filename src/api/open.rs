@@ -105,14 +105,16 @@ impl OpenRoutes {
     async fn ready(&self, anybody: Anybody) -> Ready {
         let found = anybody.0.readiness().await;
         if found.iter().all(|finding| finding.problem().is_none()) {
-            let total = anybody.0.facts.accounts.len() as u64;
+            let accounts = anybody.0.relay.accounts();
+            let total = accounts.len() as u64;
+            let available = accounts.iter().filter(|account| account.is_usable()).count() as u64;
             return Ready::Yes(Json(Readiness {
                 status: "ok".to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 key_stats: KeyStats {
                     total,
-                    available: total,
-                    failed: 0,
+                    available,
+                    failed: total - available,
                 },
             }));
         }

@@ -111,7 +111,12 @@ impl OperatorApi {
             uptime_seconds: services.clock.wall().since(facts.started_at).as_secs_f64(),
             schema: SCHEMA,
             boot: services.store.boot(),
-            accounts: facts.accounts.clone(),
+            accounts: services
+                .relay
+                .accounts()
+                .iter()
+                .map(|view| view.account.to_string())
+                .collect(),
             limits: InfoLimits {
                 max_body_bytes: facts.max_body_bytes as u64,
                 max_response_bytes: facts.max_response_bytes as u64,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Services;
 use crate::model::clock::Timestamp;
+use crate::relay::AccountView;
 use crate::store::audit;
 use crate::telemetry::metrics;
 
@@ -73,7 +74,10 @@ impl Services {
         let clock_is_sane = self.clock.wall().plus(TOLERANCE) >= last;
         [
             Finding::unless(writable && self.recorder.has_room(), "the store cannot be written"),
-            Finding::unless(!self.facts.accounts.is_empty(), "no upstream account is configured"),
+            Finding::unless(
+                self.relay.accounts().iter().any(AccountView::is_usable),
+                "no upstream account can be used",
+            ),
             Finding::unless(clock_is_sane, "the clock stands before the last record"),
             match self.lifecycle.phase() {
                 Phase::Serving => Finding::Fine,

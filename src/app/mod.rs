@@ -29,8 +29,8 @@ use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
 use crate::crypto::seal::StoreId;
 use crate::dispatch::{Dispatcher, Outfit};
-use crate::model::upstream::UpstreamName;
 use crate::model::clock::{Clock, GuardedClock, SystemClock};
+use crate::model::upstream::UpstreamName;
 use crate::record::{Recorder, recovery};
 use crate::relay::{Policy, Relay};
 use crate::store::ballast::{Ballast, Dropped};
@@ -289,7 +289,6 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
     );
     let facts = Facts {
         started_at: outside.clock.wall(),
-        accounts: labels,
         max_body_bytes: config.server.max_body_bytes,
         max_response_bytes: config.server.max_response_bytes,
         deadline,

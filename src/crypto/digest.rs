@@ -107,8 +107,9 @@ impl DigestKey {
     /// its tasks are found again, and no help in guessing the credential. Of Volcengine's pairs the access key counts.
     #[must_use]
     pub fn account(&self, upstream: &str, credential: &str) -> AccountId {
-        let Digest([a, b, c, d, e, f, g, h, ..]) = self.of("account", &[upstream.as_bytes(), credential.as_bytes()]);
-        AccountId::from_bits(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        let digest = self.of("account", &[upstream.as_bytes(), credential.as_bytes()]);
+        let first = digest.as_bytes().first_chunk().copied().unwrap_or_default();
+        AccountId::from_bits(u64::from_be_bytes(first))
     }
 
     /// The key itself, for wrapping it.

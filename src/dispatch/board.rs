@@ -44,7 +44,7 @@ impl Board {
                 label: account.id.to_string(),
                 patience: patience(upstream.timeout, max_bytes),
                 wire: line::Wire::OpenAi {
-                    wire,
+                    wire: Box::new(wire),
                     bearer,
                     stream_usage: upstream.stream_usage,
                 },
@@ -66,7 +66,9 @@ pub(super) fn volcengine_lines(
     ids: &DigestKey,
     max_bytes: usize,
 ) -> Result<Vec<Arc<Line>>, InvalidAddress> {
-    let Some(settings) = settings else { return Ok(Vec::new()) };
+    let Some(settings) = settings else {
+        return Ok(Vec::new());
+    };
     let line = |credential: &crate::config::Credential| {
         let access_key = credential.access_key.expose();
         let signer = Signer::new(
@@ -75,7 +77,7 @@ pub(super) fn volcengine_lines(
             settings.region.clone(),
             SERVICE,
         );
-        let account = account_id(ids, name.as_str(), access_key);
+        let account = ids.account(name.as_str(), access_key);
         let label = account.to_string();
         metrics::introduce_account(volcengine::NAME, &label, Protocol::Volcengine);
         let wire = volcengine::Wire::new(settings.scheme.as_str(), settings.host.as_str(), signer)?;
@@ -84,21 +86,10 @@ pub(super) fn volcengine_lines(
             upstream: name.clone(),
             label,
             patience: patience(settings.timeout, max_bytes),
-            wire: line::Wire::Volcengine(wire),
+            wire: line::Wire::Volcengine(Box::new(wire)),
         }))
     };
     settings.accounts.iter().map(line).collect()
-}
-
-/// An account's id: a keyed digest of upstream and credential, so it is the same after a restart.
-#[must_use]
-pub fn account_id(ids: &DigestKey, upstream: &str, credential: &str) -> AccountId {
-    let digest = ids.of("account", &[upstream.as_bytes(), credential.as_bytes()]);
-    let (first, _) = digest
-        .as_bytes()
-        .split_first_chunk::<8>()
-        .map_or(([0; 8], &[][..]), |(first, rest)| (*first, rest));
-    AccountId::from_bits(u64::from_be_bytes(first))
 }
 
 const fn patience(first_byte: Duration, max_bytes: usize) -> Patience {

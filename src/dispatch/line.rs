@@ -34,9 +34,9 @@ pub(super) struct Line {
 /// How a request looks on it.
 #[derive(Debug)]
 pub(super) enum Wire {
-    Volcengine(volcengine::Wire),
+    Volcengine(Box<volcengine::Wire>),
     OpenAi {
-        wire: openai::wire::Wire,
+        wire: Box<openai::wire::Wire>,
         bearer: Bearer,
         stream_usage: StreamUsage,
     },

@@ -46,8 +46,7 @@ pub fn next(attempt: &Attempt, class: Class, made: u32, moment: impl FnOnce() ->
     let reason = match &attempt.result {
         Err(error) if error.phase == Phase::Connect => RetryReason::Connect,
         Err(_) if free => RetryReason::Failed,
-        Err(_) => return Next::Stop,
-        Ok(Arrived::Stream(_)) => return Next::Stop,
+        Err(_) | Ok(Arrived::Stream(_)) => return Next::Stop,
         Ok(Arrived::Whole(_, verdict)) => match verdict.again {
             Again::Refused => RetryReason::Limited,
             Again::Failed if free => RetryReason::Failed,

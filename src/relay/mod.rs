@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+pub use crate::dispatch::pool::breaker::BreakerState;
 pub use crate::dispatch::pool::unusable::UnusableKind;
 
 use self::error::RelayError;
@@ -28,14 +29,17 @@ use self::stream::Streamed;
 use crate::admission::{Admission, Loads, Permit};
 use crate::config::UnknownTasks;
 use crate::crypto::entropy::Entropy;
-use crate::dispatch::{Dispatcher, Journey};
 use crate::dispatch::retry::Moment;
+use crate::dispatch::{Dispatcher, Journey};
+use crate::model::account::{AccountState, Standing};
 use crate::model::call::{Call, HangUp};
 use crate::model::catalogue::{Catalogue, Route};
 use crate::model::clock::{Clock, Timestamp};
+use crate::model::id::AccountId;
 use crate::model::lane::Lane;
 use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::reply::Reply;
+use crate::model::upstream::UpstreamName;
 use crate::record::{Claim, Recorded, Recorder, Resolve, ResolveError, Verdict};
 use crate::store::error::StoreError;
 use crate::store::tasks;
@@ -76,6 +80,27 @@ pub struct Answer {
     pub recorded: Recorded,
     /// Its intent in the log book, where a repeat could be paid again.
     pub intent: Option<u64>,
+}
+
+/// How an account stands.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    /// Whose pool it is in.
+    pub upstream: UpstreamName,
+    /// The account.
+    pub account: AccountId,
+    /// How it stands.
+    pub standing: Standing,
+    /// What its breaker lets through.
+    pub breaker: BreakerState,
+}
+
+impl AccountView {
+    /// Whether it would be given a call now.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.standing.state == AccountState::Active && self.breaker != BreakerState::Open
+    }
 }
 
 /// What is given to the client.
@@ -145,7 +170,9 @@ impl Relay {
         }
         check_context(&call, &route)?;
         let call = Call {
-            model: call.model.or_else(|| Some(route.model.clone()).filter(|model| !model.is_empty())),
+            model: call
+                .model
+                .or_else(|| Some(route.model.clone()).filter(|model| !model.is_empty())),
             ..call
         };
         let claimed = match self.recorder.claim(&call, deadline).await? {
@@ -168,7 +195,9 @@ impl Relay {
         match flight.call.on_hang_up() {
             HangUp::Cancels => flight.run(claimed, permit, journey).await,
             HangUp::Finishes => {
-                let finishing = self.tracker.spawn(flight.run(claimed, permit, journey).in_current_span());
+                let finishing = self
+                    .tracker
+                    .spawn(flight.run(claimed, permit, journey).in_current_span());
                 let answer = timeout_at(deadline, finishing).await;
                 drop(hang_up);
                 match answer {
@@ -206,10 +235,29 @@ impl Relay {
         self.dispatcher.catalogue()
     }
 
+    /// Every account, and how it stands.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<AccountView> {
+        let views = self.dispatcher.view().into_iter();
+        views
+            .flat_map(|(upstream, views)| {
+                views.into_iter().map(move |view| AccountView {
+                    upstream: upstream.clone(),
+                    account: view.account,
+                    standing: view.standing,
+                    breaker: view.breaker,
+                })
+            })
+            .collect()
+    }
+
     /// What a call's model is called in metrics.
     fn model_label(&self, call: &Call) -> String {
         let catalogue = self.dispatcher.catalogue();
-        let model = call.model.as_deref().filter(|model| catalogue.models.contains_key(*model));
+        let model = call
+            .model
+            .as_deref()
+            .filter(|model| catalogue.models.contains_key(*model));
         model.unwrap_or(metrics::OTHER_MODEL).to_owned()
     }
 

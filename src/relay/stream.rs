@@ -168,14 +168,9 @@ impl Streamed {
         if end != End::HungUp {
             self.ready.extend(self.reader.finish());
         }
-        let told = self.reader.ending();
-        let broken = match end {
-            End::Closed => told == stream::Ending::Truncated,
-            // Whatever breaks after the last event takes nothing away.
-            End::Broke(_) => told == stream::Ending::Truncated,
-            End::HungUp => false,
-        };
-        if broken {
+        // What breaks after the last event takes nothing away.
+        let is_cut = self.reader.ending() == stream::Ending::Truncated;
+        if is_cut && end != End::HungUp {
             self.ready.push_back(error_event(self.reader.is_between_frames()));
         }
         if let Some(account) = self.account.take() {
@@ -198,10 +193,9 @@ impl Account {
         let told = reader.ending();
         let reason = match (told, end) {
             (stream::Ending::Complete, _) => Reason::Replied,
-            (stream::Ending::Failed, _) => Reason::Truncated,
             (stream::Ending::Truncated, End::HungUp) => Reason::HungUp,
             (stream::Ending::Truncated, End::Broke(Fault::Timeout)) => Reason::Timeout,
-            (stream::Ending::Truncated, _) => Reason::Truncated,
+            (stream::Ending::Failed | stream::Ending::Truncated, _) => Reason::Truncated,
         };
         let ending = match (told, end) {
             (stream::Ending::Complete, _) | (_, End::HungUp) => rotation::Ending::Replied {
@@ -241,7 +235,8 @@ impl Body for Streamed {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.poll_chunk(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
+        self.poll_chunk(cx)
+            .map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -257,7 +252,9 @@ impl Drop for Streamed {
 
 impl std::fmt::Debug for Streamed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streamed").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("Streamed")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 

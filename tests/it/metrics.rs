@@ -69,7 +69,7 @@ async fn every_metric_is_declared_described_and_well_named() {
 async fn closed_sets_are_there_before_their_first_event() {
     let relay = Relay::start().await;
     let scrape = Scrape::of(&relay).await;
-    let account = &relay.services().facts.accounts[0];
+    let account = &relay.services().relay.accounts()[0].account.to_string();
     for operation in Operation::ALL {
         for outcome in Outcome::ALL {
             assert_eq!(
@@ -109,7 +109,7 @@ async fn closed_sets_are_there_before_their_first_event() {
 async fn attempts_are_counted_by_account_operation_and_outcome() {
     let relay = mixed().await;
     let scrape = Scrape::of(&relay).await;
-    let account = &relay.services().facts.accounts[0];
+    let account = &relay.services().relay.accounts()[0].account.to_string();
     let attempts = |operation, outcome| scrape.attempts(account, operation, outcome).unwrap();
     assert!(attempts(Operation::Sync2AsyncSubmitTask, Outcome::Succeeded) >= 2.0);
     assert!(attempts(Operation::Sync2AsyncSubmitTask, Outcome::Refused) >= 1.0);

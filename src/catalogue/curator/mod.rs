@@ -168,7 +168,7 @@ impl Curator {
 
 impl By {
     /// The log book's entry of what was done.
-    fn did(self, action: &str, target: impl ToString) -> AdminAction {
+    fn did(self, action: &str, target: impl std::fmt::Display) -> AdminAction {
         AdminAction {
             actor: self.identity.to_string(),
             action: action.to_owned(),
