@@ -1,59 +1,61 @@
 //! The choice among many accounts: it must not be felt, however many there are and however busy.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tollgate::dispatch::pool::trial::{Bounds, Keyed, Trial};
+use tollgate::dispatch::pool::turn::Turn;
 use tollgate::dispatch::pool::{Listed, Moment, Pool};
 use tollgate::model::clock::{Clock, SystemClock};
 use tollgate::model::id::AccountId;
 
 use super::table::{Bound, Table, median};
 
-/// A pool, and how many calls are at its accounts, kept as the gates keep it.
+/// A pool in use.
 struct Scene {
     pool: Pool,
-    loads: HashMap<AccountId, Arc<AtomicUsize>>,
+    busy: Vec<Turn>,
     at: Moment,
 }
 
 impl Scene {
     /// Every account has calls in flight, so none can be taken unseen.
-    fn of(accounts: u64) -> Self {
+    fn of(accounts: u32) -> Self {
         let at = Moment::of(&SystemClock);
-        // Real ids are digests.
-        let ids = (1..=accounts).map(|number| AccountId::from_bits(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        let ids: Vec<_> = ids.collect();
         let mut pool = Pool::new(at);
-        let listed = |account: &AccountId| Listed {
-            account: *account,
+        let listed = |number: u32| Listed {
+            // Real ids are digests.
+            account: AccountId::from_bits(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             weight: NonZeroU32::MIN,
             standing: None,
         };
-        pool.define(ids.iter().map(listed), at);
-        let loads = ids.into_iter().map(|id| (id, Arc::new(AtomicUsize::new(3)))).collect();
-        Self { pool, loads, at }
+        pool.define((1..=accounts).map(listed), at);
+        let busy = Vec::new();
+        let mut scene = Self { pool, busy, at };
+        for _ in 0..3 * accounts {
+            let turn = scene.choose(&"model".into());
+            scene.busy.extend(turn);
+        }
+        scene
     }
 
-    /// Nanoseconds of a choice.
-    fn cost(&mut self) -> f64 {
+    fn choose(&mut self, model: &Arc<str>) -> Option<Turn> {
         let bounds = Bounds {
             max_attempts: 3,
             latest: self.at.now + Duration::from_mins(1),
             keyed: Keyed::No,
         };
-        let model: Arc<str> = "model".into();
+        let mut trial = Trial::new(Arc::clone(model), bounds);
+        self.pool.choose(&mut trial, self.at).ok()
+    }
+
+    /// Nanoseconds of a choice.
+    fn cost(&mut self) -> f64 {
+        let model = "model".into();
         let begun = SystemClock.monotonic();
         for _ in 0..CHOICES {
-            let mut trial = Trial::new(Arc::clone(&model), bounds);
-            let in_flight = |account| {
-                let load = self.loads.get(&account);
-                load.map_or(usize::MAX, |load| load.load(Ordering::Relaxed))
-            };
-            drop(self.pool.choose(&mut trial, in_flight, self.at));
+            drop(self.choose(&model));
         }
         begun.elapsed().as_secs_f64() * 1e9 / f64::from(CHOICES)
     }

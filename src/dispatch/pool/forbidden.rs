@@ -1,6 +1,6 @@
 //! The models that accounts may not use: a 403 says so of one account and one model, not of either alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ use crate::model::id::AccountId;
 pub(super) struct Forbidden(HashMap<Box<str>, Bans>);
 
 /// The accounts that may not use one model, in the order of their ids.
-pub(super) type Bans = BTreeMap<AccountId, Ban>;
+pub(super) type Bans = Vec<(AccountId, Ban)>;
 
 /// That an account is not asked for a model.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +30,8 @@ impl Forbidden {
 
     /// Whether an account is not to be asked for a model now.
     pub(super) fn has(&self, model: &str, account: AccountId, now: Instant) -> bool {
-        let ban = self.of(model).and_then(|bans| bans.get(&account));
-        ban.is_some_and(|ban| now < ban.until)
+        let mut bans = self.of(model).into_iter().flatten();
+        bans.any(|(banned, ban)| *banned == account && now < ban.until)
     }
 
     /// The upstream said 403: for a minute, and twice as long each further time, an hour at most. A second word on what
@@ -44,17 +44,24 @@ impl Forbidden {
             self.make_room(now);
         }
         let bans = self.0.entry(model.into()).or_default();
-        let length = bans
-            .get(&account)
-            .map_or(FIRST, |ban| ban.length.saturating_mul(2).min(LONGEST));
-        let until = now + length;
-        bans.insert(account, Ban { until, length });
+        match bans.binary_search_by_key(&account, |(banned, _)| *banned) {
+            Ok(place) => {
+                if let Some((_, ban)) = bans.get_mut(place) {
+                    ban.length = ban.length.saturating_mul(2).min(LONGEST);
+                    ban.until = now + ban.length;
+                }
+            }
+            Err(place) => {
+                let until = now + FIRST;
+                bans.insert(place, (account, Ban { until, length: FIRST }));
+            }
+        }
     }
 
     /// The account serves this model.
     pub(super) fn forgive(&mut self, model: &str, account: AccountId) {
         if let Some(bans) = self.0.get_mut(model) {
-            bans.remove(&account);
+            bans.retain(|(banned, _)| *banned != account);
             if bans.is_empty() {
                 self.0.remove(model);
             }
@@ -64,7 +71,7 @@ impl Forbidden {
     /// Only what is known of the accounts that `keep` names stays.
     pub(super) fn retain(&mut self, keep: impl Fn(AccountId) -> bool) {
         self.0.retain(|_, bans| {
-            bans.retain(|account, _| keep(*account));
+            bans.retain(|(account, _)| keep(*account));
             !bans.is_empty()
         });
     }
@@ -75,7 +82,7 @@ impl Forbidden {
         if self.0.len() < MOST_MODELS {
             return;
         }
-        let last = |bans: &Bans| bans.values().map(|ban| ban.until).max();
+        let last = |bans: &Bans| bans.iter().map(|(_, ban)| ban.until).max();
         self.0.retain(|_, bans| last(bans).is_some_and(|last| now < last));
         if self.0.len() < MOST_MODELS {
             return;

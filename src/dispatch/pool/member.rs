@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::Moment;
 use super::breaker::{Breaker, BreakerState, Effect};
-use super::probe::{Probe, ProbePlace};
+use super::turn::{ProbePlace, Turn, Turns};
 use crate::model::account::{AccountState, Standing, StateReason};
 use crate::model::clock::Timestamp;
+use crate::model::id::AccountId;
 use crate::upstream::Symptom;
 
 /// An account in its pool.
@@ -27,6 +28,7 @@ pub(super) struct Member {
     /// How often it was limited since it last served.
     limited: u32,
     breaker: Breaker,
+    turns: Turns,
     probe: ProbePlace,
 }
 
@@ -93,6 +95,7 @@ impl Member {
             wake: at.now + end.since(at.wall).min(longest),
             limited: 0,
             breaker: Breaker::new(),
+            turns: Turns::default(),
             probe: ProbePlace::default(),
         }
     }
@@ -140,9 +143,20 @@ impl Member {
         passage
     }
 
-    /// Takes the place of the one probe, where only a probe may pass.
-    pub(super) fn enter(&mut self, now: Instant) -> Option<Probe> {
-        (self.passage(now) == Passage::Probe).then(|| self.probe.take())
+    /// How many calls are at it.
+    pub(super) fn in_flight(&self) -> usize {
+        self.turns.count()
+    }
+
+    /// Begins a turn: the one probe, where only a probe may pass.
+    pub(super) fn enter(&mut self, account: AccountId, now: Instant) -> Turn {
+        let probing = self.passage(now) == Passage::Probe;
+        Turn {
+            account,
+            generation: self.generation,
+            _in_flight: self.turns.begin(),
+            _probe: probing.then(|| self.probe.take()),
+        }
     }
 
     /// Whether its credential or its money was refused, so that only a probe can have asked it.

@@ -12,16 +12,16 @@ pub mod breaker;
 mod budget;
 mod forbidden;
 mod member;
-mod probe;
 pub mod rotation;
 mod share;
 pub mod trial;
+pub mod turn;
 pub mod unusable;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ use self::forbidden::Forbidden;
 use self::member::{Member, Passage};
 use self::rotation::{Ending, Health, Next};
 use self::share::Share;
-use self::trial::{Asked, Trial, Turn, Word};
+use self::trial::{Asked, Trial, Word};
+use self::turn::Turn;
 use self::unusable::Unusable;
 use crate::model::account::Standing;
 use crate::model::clock::{Clock, Timestamp};
@@ -43,7 +44,8 @@ use crate::upstream::Symptom;
 /// The accounts of one upstream.
 #[derive(Debug)]
 pub struct Pool {
-    members: BTreeMap<AccountId, Member>,
+    /// In the order of their ids. A row, since each choice walks it.
+    members: Vec<(AccountId, Member)>,
     forbidden: Forbidden,
     budget: Budget,
     /// How far the round robin has come. Who was away joins here, and does not catch up.
@@ -110,7 +112,7 @@ impl Pool {
     #[must_use]
     pub fn new(at: Moment) -> Self {
         Self {
-            members: BTreeMap::new(),
+            members: Vec::new(),
             forbidden: Forbidden::default(),
             budget: Budget::new(at.now),
             pass: 0,
@@ -120,17 +122,20 @@ impl Pool {
     /// From now on these accounts belong to it, and no others. Those that did keep how they stand; the others begin with
     /// what is written down of them.
     pub fn define(&mut self, accounts: impl IntoIterator<Item = Listed>, at: Moment) {
-        let mut before = std::mem::take(&mut self.members);
-        for listed in accounts {
+        let mut before: HashMap<_, _> = std::mem::take(&mut self.members).into_iter().collect();
+        let member = |listed: Listed| {
             let standing = listed.standing.unwrap_or_else(|| Standing::fresh(at.wall));
-            let mut member = before
-                .remove(&listed.account)
-                .unwrap_or_else(|| Member::new(listed.weight, standing, at));
+            let known = before.remove(&listed.account);
+            let mut member = known.unwrap_or_else(|| Member::new(listed.weight, standing, at));
             member.weight = listed.weight;
-            self.members.insert(listed.account, member);
-        }
-        let members = &self.members;
-        self.forbidden.retain(|account| members.contains_key(&account));
+            (listed.account, member)
+        };
+        let mut members: Vec<_> = accounts.into_iter().map(member).collect();
+        members.sort_by_key(|(account, _)| *account);
+        members.dedup_by_key(|(account, _)| *account);
+        self.forbidden
+            .retain(|account| members.binary_search_by_key(&account, |(id, _)| *id).is_ok());
+        self.members = members;
     }
 
     /// How many accounts could serve a call for `model` now.
@@ -146,47 +151,37 @@ impl Pool {
     /// Chooses the account for the next attempt: of those that are usable and were not tried by this call, the one with
     /// the fewest calls for its weight. Those with as few take turns by their weight.
     ///
-    /// `in_flight` says how many calls are at an account; it is asked once for each that comes into question.
-    ///
     /// # Errors
     /// [`Unusable`]; for a call that has tried some accounts, there is none left.
-    pub fn choose(
-        &mut self,
-        trial: &mut Trial,
-        in_flight: impl Fn(AccountId) -> usize,
-        at: Moment,
-    ) -> Result<Turn, Unusable> {
+    pub fn choose(&mut self, trial: &mut Trial, at: Moment) -> Result<Turn, Unusable> {
         // One pass, and nothing is allocated on it: a pool may have a thousand accounts.
         let shares = self.open(trial, at.now).map(|(account, member)| Share {
             account,
-            calls: u64::from(u32::try_from(in_flight(account)).unwrap_or(u32::MAX)),
+            calls: u64::from(u32::try_from(member.in_flight()).unwrap_or(u32::MAX)),
             weight: u64::from(member.weight.get()),
             pass: member.pass.max(self.pass),
         });
         let chosen = shares.min_by(Share::compare);
-        let found = chosen.and_then(|share| Some((share, self.members.get_mut(&share.account)?)));
+        let found = chosen.and_then(|share| Some((share, self.member_mut(share.account)?)));
         let Some((share, member)) = found else {
             let passages = self.passages(trial.model(), at.now);
             return Err(Unusable::of(passages.map(|(.., passage)| passage), at.now));
         };
-        self.pass = share.pass;
         member.pass = share.next_pass();
+        let turn = member.enter(share.account, at.now);
+        self.pass = share.pass;
         if trial.is_new() {
             self.budget.earn();
         }
         trial.chose(share.account);
-        Ok(Turn {
-            account: share.account,
-            generation: member.generation(),
-            _probe: member.enter(at.now),
-        })
+        Ok(turn)
     }
 
     /// Whether a turn may still be used: nothing has happened to its account since it was chosen. If not, give it back
     /// ([`Trial::give_back`]) and choose again.
     #[must_use]
     pub fn still(&self, trial: &Trial, turn: &Turn, now: Instant) -> bool {
-        let member = self.members.get(&turn.account);
+        let member = self.member(turn.account);
         member.is_some_and(|member| member.generation() == turn.generation)
             && !self.forbidden.has(trial.model(), turn.account, now)
     }
@@ -236,12 +231,12 @@ impl Pool {
 
     /// A person takes an account out, until a person puts it back. `None`: it is not here.
     pub fn disable(&mut self, account: AccountId, at: Moment) -> Option<Standing> {
-        Some(self.members.get_mut(&account)?.disable(at))
+        Some(self.member_mut(account)?.disable(at))
     }
 
     /// A person puts an account back, whatever took it out. `None`: it is not here.
     pub fn enable(&mut self, account: AccountId, at: Moment) -> Option<Standing> {
-        let standing = self.members.get_mut(&account)?.enable(at);
+        let standing = self.member_mut(account)?.enable(at);
         self.forbidden.retain(|other| other != account);
         Some(standing)
     }
@@ -249,7 +244,7 @@ impl Pool {
     /// A person forgets what the replies of an account said. `None`: it is not here, or a person took it out, which only
     /// [`Pool::enable`] undoes.
     pub fn reset(&mut self, account: AccountId, at: Moment) -> Option<Standing> {
-        let member = self.members.get(&account)?;
+        let member = self.member(account)?;
         if member.is_disabled_by_a_person() {
             return None;
         }
@@ -335,8 +330,18 @@ impl Pool {
 
     /// An account, if nothing has happened to it since that generation.
     fn current(&mut self, account: AccountId, generation: u64) -> Option<&mut Member> {
-        let member = self.members.get_mut(&account)?;
+        let member = self.member_mut(account)?;
         (member.generation() == generation).then_some(member)
+    }
+
+    fn member(&self, account: AccountId) -> Option<&Member> {
+        let place = self.members.binary_search_by_key(&account, |(id, _)| *id).ok()?;
+        self.members.get(place).map(|(_, member)| member)
+    }
+
+    fn member_mut(&mut self, account: AccountId) -> Option<&mut Member> {
+        let place = self.members.binary_search_by_key(&account, |(id, _)| *id).ok()?;
+        self.members.get_mut(place).map(|(_, member)| member)
     }
 
     /// The accounts that a call may be sent to now.
@@ -351,8 +356,8 @@ impl Pool {
         // Both are in the order of ids, so they are walked side by side.
         let mut bans = self.forbidden.of(model).into_iter().flatten().peekable();
         self.members.iter().map(move |(account, member)| {
-            while bans.next_if(|(banned, _)| *banned < account).is_some() {}
-            let ban = bans.next_if(|(banned, _)| *banned == account);
+            while bans.next_if(|(banned, _)| banned < account).is_some() {}
+            let ban = bans.next_if(|(banned, _)| banned == account);
             let ban = ban.map(|(_, ban)| ban.until).filter(|until| now < *until);
             (*account, member, member.passage(now).with_ban(ban))
         })

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::probe::Probe;
 use super::rotation;
+use super::turn::Turn;
 use crate::model::id::AccountId;
 use crate::telemetry::metrics::RetryReason;
 use crate::upstream::Symptom;
@@ -50,15 +50,6 @@ pub enum Keyed {
     No,
 }
 
-/// A call's turn at an account. Dropping it gives the place of a probe back.
-#[derive(Debug)]
-#[must_use = "the account waits for how it ended"]
-pub struct Turn {
-    pub(super) account: AccountId,
-    pub(super) generation: u64,
-    pub(super) _probe: Option<Probe>,
-}
-
 /// What an account said to this call, once it is known whose fault it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word {
@@ -82,14 +73,6 @@ enum Testimony {
     Agreed(Vec<Word>),
     /// It is known that they do not agree.
     Differing,
-}
-
-impl Turn {
-    /// The account.
-    #[must_use]
-    pub const fn account(&self) -> AccountId {
-        self.account
-    }
 }
 
 impl Trial {

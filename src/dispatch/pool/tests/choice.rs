@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-fn chosen(scene: &mut Scene, in_flight: impl Fn(AccountId) -> usize) -> AccountId {
+fn turn(scene: &mut Scene) -> Turn {
     let mut trial = scene.trial("m", Keyed::No, 3);
-    scene.pool.choose(&mut trial, in_flight, scene.at).unwrap().account()
+    scene.choose(&mut trial).unwrap()
+}
+
+/// The account that a call goes to which ends at once.
+fn chosen(scene: &mut Scene) -> AccountId {
+    turn(scene).account()
 }
 
 fn counted(chosen: impl IntoIterator<Item = AccountId>) -> Vec<usize> {
@@ -20,35 +25,34 @@ fn counted(chosen: impl IntoIterator<Item = AccountId>) -> Vec<usize> {
 #[test]
 fn an_idle_pool_spreads_its_calls_evenly() {
     let mut scene = Scene::of(4);
-    let first: Vec<_> = (0..4).map(|_| chosen(&mut scene, |_| 0)).collect();
+    let first: Vec<_> = (0..4).map(|_| chosen(&mut scene)).collect();
     assert_eq!(first, [1, 2, 3, 4].map(account));
-    assert_eq!(counted((0..400).map(|_| chosen(&mut scene, |_| 0))), [100; 4]);
+    assert_eq!(counted((0..400).map(|_| chosen(&mut scene))), [100; 4]);
 }
 
 #[test]
 fn an_idle_pool_spreads_its_calls_by_weight() {
     let mut scene = Scene::weighing(&[1, 2, 5]);
-    assert_eq!(counted((0..800).map(|_| chosen(&mut scene, |_| 0))), [100, 200, 500]);
+    assert_eq!(counted((0..800).map(|_| chosen(&mut scene))), [100, 200, 500]);
 }
 
 #[test]
 fn a_busy_pool_holds_calls_in_proportion_to_weight() {
     let mut scene = Scene::weighing(&[1, 2, 5]);
-    let mut in_flight = BTreeMap::new();
-    for _ in 0..80 {
-        let account = chosen(&mut scene, |account| in_flight.get(&account).copied().unwrap_or(0));
-        *in_flight.entry(account).or_insert(0) += 1;
-    }
-    assert_eq!(in_flight.into_values().collect::<Vec<_>>(), [10, 20, 50]);
+    let turns: Vec<_> = (0..80).map(|_| turn(&mut scene)).collect();
+    assert_eq!(counted(turns.iter().map(Turn::account)), [10, 20, 50]);
 }
 
 #[test]
 fn the_account_with_the_fewest_calls_is_chosen() {
     let mut scene = Scene::of(3);
+    let [first, second, third] = [1, 2, 3].map(|_| turn(&mut scene));
+    drop(second);
     for _ in 0..10 {
-        let account = chosen(&mut scene, |account| usize::from(account.bits() != 2));
-        assert_eq!(account, super::account(2));
+        assert_eq!(chosen(&mut scene), account(2));
     }
+    drop((first, third));
+    assert_eq!(counted((0..9).map(|_| chosen(&mut scene))).len(), 3);
 }
 
 #[test]
@@ -56,10 +60,10 @@ fn an_account_that_was_away_does_not_catch_up() {
     let mut scene = Scene::of(2);
     scene.pool.disable(account(2), scene.at);
     for _ in 0..1000 {
-        chosen(&mut scene, |_| 0);
+        chosen(&mut scene);
     }
     scene.pool.enable(account(2), scene.at);
-    assert_eq!(counted((0..10).map(|_| chosen(&mut scene, |_| 0))), [5, 5]);
+    assert_eq!(counted((0..10).map(|_| chosen(&mut scene))), [5, 5]);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::rotation::{Ending, Next};
-use super::trial::{Bounds, Keyed, Trial, Turn};
+use super::trial::{Bounds, Keyed, Trial};
+use super::turn::Turn;
 use super::unusable::Unusable;
 use super::{Changes, Listed, Moment, Pool};
 use crate::model::account::{AccountState, Standing};
@@ -102,7 +103,17 @@ impl Scene {
     }
 
     fn choose(&mut self, trial: &mut Trial) -> Result<Turn, Unusable> {
-        self.pool.choose(trial, |_| 0, self.at)
+        self.pool.choose(trial, self.at)
+    }
+
+    /// A turn at this very account, which must be usable.
+    fn turn_at(&mut self, account: AccountId, trial: &mut Trial) -> Turn {
+        loop {
+            let turn = self.choose(trial).unwrap();
+            if turn.account() == account {
+                return turn;
+            }
+        }
     }
 
     fn usable(&self, model: &str) -> usize {

@@ -39,21 +39,21 @@ fn an_account_that_is_forbidden_a_model_is_not_asked_for_it_again_but_serves_the
 #[test]
 fn a_success_ends_the_doubling_of_a_ban() {
     let mut scene = Scene::of(2);
-    let only = |number| move |asked| usize::from(asked != account(number));
-    for healed in [false, false, true] {
+    for ending in [FORBIDDEN, FORBIDDEN, OK, FORBIDDEN] {
+        assert_eq!(scene.usable("m"), 2);
         let mut trial = scene.trial("m", Keyed::No, 3);
-        let turn = scene.pool.choose(&mut trial, only(1), scene.at).unwrap();
-        let ending = if healed { OK } else { FORBIDDEN };
-        let _ = scene.pool.ended(&mut trial, turn, ending, scene.at);
-        let _ = scene.pool.conclude(&mut trial, scene.at);
+        let turn = scene.turn_at(account(1), &mut trial);
+        let ended = scene.pool.ended(&mut trial, turn, ending, scene.at);
+        let concluded = scene.pool.conclude(&mut trial, scene.at);
+        assert!(ended.changed.is_empty() && concluded.is_empty());
         scene.pass(Duration::from_mins(2));
     }
     let mut trial = scene.trial("m", Keyed::No, 3);
-    let turn = scene.pool.choose(&mut trial, only(1), scene.at).unwrap();
-    let _ = scene.pool.ended(&mut trial, turn, FORBIDDEN, scene.at);
-    let _ = scene.pool.conclude(&mut trial, scene.at);
-    scene.pass(Duration::from_mins(1));
-    assert_eq!(scene.usable("m"), 2);
+    let turn = scene.turn_at(account(1), &mut trial);
+    drop(scene.pool.ended(&mut trial, turn, FORBIDDEN, scene.at));
+    drop(scene.pool.conclude(&mut trial, scene.at));
+    scene.pass(Duration::from_mins(2));
+    assert_eq!(scene.usable("m"), 2, "two minutes, not eight");
 }
 
 #[test]
