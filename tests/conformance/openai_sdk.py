@@ -239,9 +239,10 @@ class Errors(unittest.TestCase):
 
 
 def usable():
+    """Whether the relay has an account again: some cool down, and breakers close, after what was done to them."""
     try:
         return ask("Hello", client(max_retries=0))
-    except openai.RateLimitError:
+    except (openai.RateLimitError, openai.InternalServerError):
         return False
 
 
@@ -265,6 +266,24 @@ class Retries(unittest.TestCase):
 
         self.assertEqual(calls_of(mark), 1)
         self.assertEqual(raised.exception.response.headers["x-should-retry"], "false")
+        wait_until(usable, "the accounts are usable again")
+
+    @relayed_only
+    def test_a_named_call_that_the_upstream_fails_is_paid_once(self):
+        mark = marker()
+        with upstream({"kind": "answer", "status": 500}, on=CHAT), self.assertRaises(openai.InternalServerError):
+            ask(mark, extra_headers={"Idempotency-Key": mark})
+
+        self.assertEqual(calls_of(mark), 1)
+
+    @relayed_only
+    def test_a_call_without_a_name_is_repeated_by_the_relay_or_by_nobody(self):
+        mark = marker()
+        with upstream({"kind": "answer", "status": 500}, on=CHAT), self.assertRaises(openai.InternalServerError):
+            ask(mark)
+
+        self.assertLessEqual(calls_of(mark), 3, "the SDK repeated what the relay had repeated")
+        wait_until(usable, "the accounts are usable again")
 
     @relayed_only
     def test_a_named_call_is_replayed_byte_for_byte(self):
