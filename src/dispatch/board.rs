@@ -12,9 +12,9 @@ use crate::model::catalogue::Catalogue;
 use crate::model::id::AccountId;
 use crate::model::upstream::UpstreamName;
 use crate::telemetry::metrics;
+use crate::upstream::openai;
 use crate::upstream::transport::Patience;
 use crate::upstream::volcengine::{self, InvalidAddress};
-use crate::upstream::openai;
 
 /// What calls can go to. It never changes; a change makes a new one.
 #[derive(Debug)]
@@ -64,7 +64,9 @@ pub(super) fn volcengine_lines(
     ids: &DigestKey,
     max_bytes: usize,
 ) -> Result<Vec<Arc<Line>>, InvalidAddress> {
-    let Some(settings) = settings else { return Ok(Vec::new()) };
+    let Some(settings) = settings else {
+        return Ok(Vec::new());
+    };
     let line = |credential: &crate::config::Credential| {
         let access_key = credential.access_key.expose();
         let signer = Signer::new(

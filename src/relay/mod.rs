@@ -28,8 +28,8 @@ use self::stream::Streamed;
 use crate::admission::{Admission, Loads, Permit};
 use crate::config::UnknownTasks;
 use crate::crypto::entropy::Entropy;
-use crate::dispatch::{Dispatcher, Journey};
 use crate::dispatch::retry::Moment;
+use crate::dispatch::{Dispatcher, Journey};
 use crate::model::call::{Call, HangUp};
 use crate::model::catalogue::{Catalogue, Route};
 use crate::model::clock::{Clock, Timestamp};
@@ -146,7 +146,9 @@ impl Relay {
         }
         check_context(&call, &route)?;
         let call = Call {
-            model: call.model.or_else(|| Some(route.model.clone()).filter(|model| !model.is_empty())),
+            model: call
+                .model
+                .or_else(|| Some(route.model.clone()).filter(|model| !model.is_empty())),
             ..call
         };
         let claimed = match self.recorder.claim(&call, deadline).await? {
@@ -169,7 +171,9 @@ impl Relay {
         match flight.call.on_hang_up() {
             HangUp::Cancels => flight.run(claimed, permit, journey).await,
             HangUp::Finishes => {
-                let finishing = self.tracker.spawn(flight.run(claimed, permit, journey).in_current_span());
+                let finishing = self
+                    .tracker
+                    .spawn(flight.run(claimed, permit, journey).in_current_span());
                 let answer = timeout_at(deadline, finishing).await;
                 drop(hang_up);
                 match answer {

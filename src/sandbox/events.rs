@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, future, stream};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Either, StreamBody};
 use hyper::body::Frame;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use super::reply::{self, Cut, Frames, Reply};
+use super::reply::{self, Cut, Reply};
 
 /// An event without a name, as chat completions are streamed.
 pub(super) fn event(data: &Value) -> Bytes {
@@ -49,26 +50,23 @@ pub(super) fn stream_of(events: impl Iterator<Item = Bytes> + Send + 'static, in
 
 /// Ends a stream after its first frames.
 pub(super) fn end_early(reply: Reply, frames: usize) -> Reply {
-    map_stream(reply, |stream| stream.take(frames).boxed())
+    map_stream(reply, |pieces| pieces.take(frames).boxed())
 }
 
 /// Leaves out the last event.
 pub(super) fn without_done(reply: Reply) -> Reply {
-    map_stream(reply, |stream| {
-        stream.filter(|frame| future::ready(!is_done(frame))).boxed()
+    map_stream(reply, |pieces| {
+        pieces.filter(|piece| future::ready(!is_done(piece))).boxed()
     })
 }
 
 /// Sends the last event twice.
 pub(super) fn doubled_done(reply: Reply) -> Reply {
-    map_stream(reply, |stream| {
-        let repeat = |frame| {
-            let times = if is_done(&frame) { 2 } else { 1 };
-            let data = frame.map(|frame| frame.into_data().unwrap_or_default());
-            stream::iter((0..times).map(move |_| data.as_ref().map(|data| Frame::data(data.clone())).map_err(|_| Cut)))
-        };
-        stream.flat_map(repeat).boxed()
-    })
+    let repeat = |piece| match is_done(&piece) {
+        true => stream::iter(vec![Ok(DONE), Ok(DONE)]),
+        false => stream::iter(vec![piece]),
+    };
+    map_stream(reply, |pieces| pieces.flat_map(repeat).boxed())
 }
 
 /// Puts JSON that stops in the middle in the place of the answer, or of a stream's third frame.
@@ -76,27 +74,29 @@ pub(super) fn garbage(reply: Reply) -> Reply {
     if matches!(reply.body(), Either::Left(_)) {
         return reply::json_text(StatusCode::OK, BROKEN_JSON);
     }
-    let broken = || Bytes::from(format!("data: {BROKEN_JSON}\n\n"));
-    map_stream(reply, |stream| {
-        let spoil = move |(number, frame)| if number == 2 { Ok(Frame::data(broken())) } else { frame };
-        stream.enumerate().map(spoil).boxed()
-    })
+    let spoil = |(number, piece)| match number {
+        2 => Ok(Bytes::from(format!("data: {BROKEN_JSON}\n\n"))),
+        _ => piece,
+    };
+    map_stream(reply, |pieces| pieces.enumerate().map(spoil).boxed())
 }
 
-/// Applies `change` to the frames of a stream; a whole body stays as it is.
-fn map_stream(reply: Reply, change: impl FnOnce(Frames) -> Frames) -> Reply {
+/// The data of a streamed body, piece by piece.
+type Pieces = BoxStream<'static, Result<Bytes, Cut>>;
+
+/// Applies `change` to the data of a stream; a whole body stays as it is.
+fn map_stream(reply: Reply, change: impl FnOnce(Pieces) -> Pieces) -> Reply {
     reply.map(|body| match body {
         Either::Left(whole) => Either::Left(whole),
         Either::Right(body) => {
-            let frames = body.into_data_stream().map(|piece| piece.map(Frame::data)).boxed();
-            Either::Right(StreamBody::new(change(frames)))
+            let changed = change(body.into_data_stream().boxed());
+            Either::Right(StreamBody::new(changed.map_ok(Frame::data).boxed()))
         }
     })
 }
 
-fn is_done(frame: &Result<Frame<Bytes>, Cut>) -> bool {
-    let data = frame.as_ref().ok().and_then(Frame::data_ref);
-    data.is_some_and(|data| *data == DONE)
+fn is_done(piece: &Result<Bytes, Cut>) -> bool {
+    matches!(piece, Ok(piece) if *piece == DONE)
 }
 
 /// Cuts after the first byte of the first letter beyond ASCII.

@@ -1,7 +1,7 @@
 //! Answers in gzip's format (RFC 1952), as an upstream sends them that does not look at `Accept-Encoding`.
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt};
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body_util::{Either, Full, StreamBody};
@@ -18,12 +18,8 @@ pub(super) async fn compress(reply: Reply) -> Reply {
     let body = match body {
         Either::Left(full) => Either::Left(Full::new(member(&mangle::collect(full).await))),
         Either::Right(body) => {
-            let wrap = |piece: Bytes| stream::iter([Ok(Frame::data(member(&piece)))]);
-            let pieces = mangle::data(body).flat_map(move |piece| match piece {
-                Ok(piece) => wrap(piece).boxed(),
-                Err(cut) => stream::iter([Err(cut)]).boxed(),
-            });
-            Either::Right(StreamBody::new(pieces.boxed()))
+            let members = mangle::data(body).map_ok(|piece| Frame::data(member(&piece)));
+            Either::Right(StreamBody::new(members.boxed()))
         }
     };
     Reply::from_parts(head, body)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future, stream};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::body::Frame;
@@ -65,7 +65,7 @@ pub(super) async fn drip(reply: Reply, size: usize, pause: Duration) -> Reply {
 
 /// A JSON object of `bytes` bytes or a little more, made while it is sent: in place of a stream, as an event of one.
 pub(super) fn oversize(honest: &Reply, bytes: usize) -> Reply {
-    let (content_type, before, after) = match (honest.body(), honest.headers().get(http::header::CONTENT_TYPE)) {
+    let (content_type, before, after) = match (honest.body(), honest.headers().get(CONTENT_TYPE)) {
         (Either::Right(_), Some(events)) => (events.clone(), EVENT_OPENING, EVENT_CLOSING),
         _ => (reply::JSON, OPENING, CLOSING),
     };
