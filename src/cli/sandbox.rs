@@ -88,6 +88,9 @@ async fn imitate(args: &SandboxArgs) -> Result<Imitation, CliError> {
     let settings = Settings {
         latency: args.latency,
         task_duration: args.task_duration,
+        bearer_keys: OPENAI_KEYS
+            .map(|(name, key)| (name.to_owned(), Secret::new(key.to_owned())))
+            .to_vec(),
         ..Settings::new(vec![(ACCESS_KEY.to_owned(), Secret::new(SECRET_KEY.to_owned()))])
     };
     Imitation::start(listener, settings, Arc::new(SystemClock)).map_err(CliError::System)
@@ -100,6 +103,9 @@ fn config(args: &SandboxArgs, database: &Path, upstream: SocketAddr) -> Result<C
         .ok()
         .filter(|_| args.database.is_some());
     let concurrency = args.concurrency.to_string();
+    let openai_keys = OPENAI_KEYS.map(|(_, key)| key).join(",");
+    // Beside the store: a key file of the working directory holds keys that cost money.
+    let key_file = database.with_extension("keys.txt");
     let vars = MapVars::default()
         .with("DATABASE_URL", &database.display().to_string())
         .with("API_KEY_ENCRYPTION_KEY", kept.as_deref().unwrap_or(master.expose()))
@@ -107,6 +113,10 @@ fn config(args: &SandboxArgs, database: &Path, upstream: SocketAddr) -> Result<C
         .with("VOLC_SECRETKEY", SECRET_KEY)
         .with("VOLC_HOST", &upstream.to_string())
         .with("VOLC_SCHEME", "http")
+        .with("OPENAI_API_KEY", &openai_keys)
+        .with("OPENAI_BASE_URL", &format!("http://{upstream}/v1"))
+        .with("OPENAI_MODEL", OPENAI_MODEL)
+        .with("KEY_FILE_PATH", &key_file.display().to_string())
         .with("UPSTREAM_MAX_CONCURRENT", &concurrency)
         .with("PER_KEY_MAX_CONCURRENT", &concurrency)
         .with("PER_KEY_MAX_QUEUE", "100")
@@ -193,7 +203,7 @@ impl Welcome {
         let host = url.trim_start_matches("http://");
         format!(
             r#"
-Tollgate serves at {url}, in front of an imitation of Volcengine.
+Tollgate serves at {url}, in front of an imitation of Volcengine and OpenAI.
 Nothing here costs money or leaves this machine. Ctrl-C ends it.
 
 Submit a task:
@@ -210,6 +220,14 @@ Or with Volcengine's own SDK, pip install volcengine:
   v.set_host('{host}'); v.set_scheme('http')
   task = v.cv_sync2async_submit_task({{'req_key': 'jimeng_t2i_v40', 'prompt': 'a lighthouse at dusk'}})
   print(v.cv_sync2async_get_result({{'req_key': 'jimeng_t2i_v40', 'task_id': task['data']['task_id']}}))
+
+Chat with any client of OpenAI's, pip install openai:
+
+  from openai import OpenAI
+  client = OpenAI(base_url='{url}/v1', api_key='{secret}')
+  messages = [{{'role': 'user', 'content': 'Hello'}}]
+  for chunk in client.chat.completions.create(model='{OPENAI_MODEL}', messages=messages, stream=True):
+      print(chunk.choices[0].delta.content or '', end='')
 
 What the operator sees:
 
@@ -228,3 +246,10 @@ What the operator sees:
 /// The credential that relay and imitation share. It opens nothing else.
 const ACCESS_KEY: &str = "AKSANDBOX";
 const SECRET_KEY: &str = "sandbox-secret-of-no-value";
+/// The pool of the `openai` upstream: each account's name at the imitation, and its key.
+const OPENAI_KEYS: [(&str, &str); 3] = [
+    ("openai-1", "sk-sandbox-of-no-value-1"),
+    ("openai-2", "sk-sandbox-of-no-value-2"),
+    ("openai-3", "sk-sandbox-of-no-value-3"),
+];
+const OPENAI_MODEL: &str = "gpt-4o-mini";

@@ -1,12 +1,13 @@
 //! Who may call, and how they prove it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST};
 
 use super::Settings;
-use super::server::Call;
+use super::call::Call;
 use crate::crypto::digest::sha256;
 use crate::crypto::sigv4::Head;
 use crate::crypto::sigv4::verify::{Rules, SignatureError, Strictness, inspect};
@@ -17,10 +18,11 @@ use crate::model::secret::Secret;
 #[derive(Debug)]
 pub(super) struct Accounts {
     accounts: Vec<Account>,
-    bearer_keys: Vec<Account>,
+    /// The names of bearer keys, by the digest of each key: a pool may have a thousand.
+    bearers: HashMap<[u8; 32], Arc<str>>,
 }
 
-/// A credential, and the name under which its calls are counted: the access key, or the bearer key's given name.
+/// A credential for signed calls, and the name under which they are counted: its access key.
 #[derive(Debug)]
 struct Account {
     name: Arc<str>,
@@ -41,18 +43,20 @@ pub(super) enum Refusal {
 }
 
 impl Accounts {
-    /// Those that `settings` list.
+    /// Those that `settings` list. Where two have the same secret, the first bearer key with it counts.
     pub(super) fn new(settings: &Settings) -> Self {
-        let read = |list: &[(String, Secret)]| {
-            let account = |(name, secret): &(String, Secret)| Account {
-                name: Arc::from(name.as_str()),
-                secret: secret.clone(),
-            };
-            list.iter().map(account).collect()
+        let account = |(name, secret): &(String, Secret)| Account {
+            name: Arc::from(name.as_str()),
+            secret: secret.clone(),
         };
+        let mut bearers = HashMap::new();
+        for (name, secret) in settings.bearer_keys.iter().chain(&settings.accounts) {
+            let digest = sha256(secret.expose().as_bytes());
+            bearers.entry(digest).or_insert_with(|| Arc::from(name.as_str()));
+        }
         Self {
-            accounts: read(&settings.accounts),
-            bearer_keys: read(&settings.bearer_keys),
+            accounts: settings.accounts.iter().map(account).collect(),
+            bearers,
         }
     }
 
@@ -60,7 +64,7 @@ impl Accounts {
     pub(super) fn named_by(&self, headers: &HeaderMap) -> Option<Arc<str>> {
         let credential = headers.get(AUTHORIZATION)?.to_str().ok()?;
         if let Some(token) = credential.strip_prefix("Bearer ") {
-            return self.owner_of(token);
+            return self.bearers.get(&sha256(token.as_bytes())).map(Arc::clone);
         }
         let (_, scope) = credential.split_once("Credential=")?;
         let (access_key, _) = scope.split_once('/')?;
@@ -97,13 +101,6 @@ impl Accounts {
         presented
             .verify(&head, &signer.secret, &sha256(&call.body))
             .map_err(|error| Refusal::from(&error))
-    }
-
-    fn owner_of(&self, token: &str) -> Option<Arc<str>> {
-        let mut known = self.bearer_keys.iter().chain(&self.accounts);
-        known
-            .find(|account| account.secret.expose() == token)
-            .map(|account| Arc::clone(&account.name))
     }
 }
 

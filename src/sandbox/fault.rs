@@ -3,14 +3,15 @@
 use std::future::pending;
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, LOCATION};
 use http::{HeaderValue, StatusCode};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
+use super::answer::{Answer, header};
 use super::line::Ending;
-use super::mangle;
+use super::pace::Pace;
 use super::reply::{self, Cut, Reply};
+use super::{events, gzip, mangle};
 
 /// What happens to a call whose body has arrived and was counted. As JSON: `{"kind":"drip","bytes":1,"pause_ms":20}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -23,34 +24,56 @@ pub enum Fault {
     Answer(Answer),
     /// No answer ever; the connection stays open.
     Hang,
+    /// The head and so many frames, then nothing more; the connection stays open. A body that is no stream is one frame.
+    Stall {
+        /// How many frames come.
+        frames: usize,
+    },
     /// The connection is reset (RST) before the first byte of an answer.
     Reset,
-    /// The connection is reset (RST) in the middle of the answer's body.
+    /// The connection is reset (RST) in the middle of the answer's body, in a stream in the middle of its third frame.
     ResetMidBody,
-    /// The connection is closed in the middle of the answer's body.
+    /// The connection is closed in the middle of the answer's body, in a stream in the middle of its third frame.
     Truncate,
-    /// The answer's body comes in pieces of `bytes`, with `pause_ms` milliseconds before each.
+    /// A stream ends after so many frames as if it were whole. A body that is no stream stays whole.
+    EndEarly {
+        /// How many frames come.
+        frames: usize,
+    },
+    /// A stream ends without its `[DONE]` as if it were whole.
+    WithoutDone,
+    /// A stream says `[DONE]` twice.
+    DoubledDone,
+    /// The answer's body comes in pieces of `bytes`, with `pause_ms` milliseconds before each. They end where they end,
+    /// be it in the middle of a character.
     Drip {
         /// Size of a piece, at least 1.
         bytes: usize,
         /// Milliseconds before each piece.
         pause_ms: u64,
     },
+    /// A stream has another length or speed than the others.
+    Pace(Pace),
     /// A web page with status 200, as a captive portal answers.
     Html,
+    /// JSON that stops in the middle, with status 200; in a stream, that is its third frame.
+    Garbage,
     /// A redirect (307) to `to`.
     Redirect {
         /// The value of `Location`.
         #[serde(deserialize_with = "header")]
         to: HeaderValue,
     },
-    /// A JSON object of at least `bytes` bytes with status 200, sent without its length.
+    /// A JSON object of at least `bytes` bytes with status 200, sent without its length. In place of a stream, one event
+    /// of that size.
     Oversize {
         /// Its size.
         bytes: usize,
     },
     /// The true answer, which falsely says that it is compressed.
     Gzip,
+    /// The true answer, compressed with gzip whatever the caller accepts.
+    Compressed,
 }
 
 impl Fault {
@@ -83,6 +106,34 @@ impl Fault {
         })
     }
 
+    /// 429 with OpenAI's `insufficient_quota`: the account's money is spent, and waiting does not help.
+    #[must_use]
+    pub fn quota_spent() -> Self {
+        Self::Answer(Answer {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            error: Some("insufficient_quota".to_owned()),
+            ..Answer::default()
+        })
+    }
+
+    /// 429 with OpenAI's `rate_limit_exceeded` and this `Retry-After`.
+    #[must_use]
+    pub fn rate_limit(retry_after: HeaderValue) -> Self {
+        Self::Answer(Answer {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            retry_after: Some(retry_after),
+            ..Answer::default()
+        })
+    }
+
+    /// The pace that it sets for a stream.
+    pub(super) const fn pace(&self) -> Option<Pace> {
+        match self {
+            Self::Pace(pace) => Some(*pace),
+            _ => None,
+        }
+    }
+
     /// The answer to a call that suffers this: `honest` makes the true one, `error` an error of the call's dialect.
     ///
     /// # Errors
@@ -91,12 +142,13 @@ impl Fault {
         self,
         ending: &Ending,
         honest: impl FnOnce() -> Reply,
-        error: impl FnOnce(StatusCode, Option<u32>) -> Reply,
+        error: impl FnOnce(&Answer) -> Reply,
     ) -> Result<Reply, Cut> {
         match self {
-            Self::None => Ok(honest()),
+            Self::None | Self::Pace(_) => Ok(honest()),
             Self::Answer(answer) => Ok(answer.render(error)),
             Self::Hang => pending().await,
+            Self::Stall { frames } => Ok(mangle::stall(honest(), frames).await),
             Self::Reset => {
                 ending.reset();
                 Err(Cut)
@@ -106,16 +158,23 @@ impl Fault {
                 Ok(mangle::cut_midway(honest(), move || ending.reset()).await)
             }
             Self::Truncate => Ok(mangle::cut_midway(honest(), || ()).await),
+            Self::EndEarly { frames } => Ok(events::end_early(honest(), frames)),
+            Self::WithoutDone => Ok(events::without_done(honest())),
+            Self::DoubledDone => Ok(events::doubled_done(honest())),
             Self::Drip { bytes, pause_ms } => {
                 Ok(mangle::drip(honest(), bytes.max(1), Duration::from_millis(pause_ms)).await)
             }
             Self::Html => Ok(reply::whole(StatusCode::OK, HTML, PAGE)),
+            Self::Garbage => Ok(events::garbage(honest())),
             Self::Redirect { to } => {
-                let mut reply = error(StatusCode::TEMPORARY_REDIRECT, None);
+                let mut reply = error(&Answer {
+                    status: StatusCode::TEMPORARY_REDIRECT,
+                    ..Answer::default()
+                });
                 reply.headers_mut().insert(LOCATION, to);
                 Ok(reply)
             }
-            Self::Oversize { bytes } => Ok(mangle::oversize(bytes)),
+            Self::Oversize { bytes } => Ok(mangle::oversize(&honest(), bytes)),
             Self::Gzip => {
                 let mut reply = honest();
                 reply
@@ -123,58 +182,9 @@ impl Fault {
                     .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 Ok(reply)
             }
+            Self::Compressed => Ok(gzip::compress(honest()).await),
         }
     }
-}
-
-/// An answer that stands in for the true one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answer {
-    /// Its status, 200 to 599.
-    #[serde(deserialize_with = "final_status")]
-    pub status: StatusCode,
-    /// The code in Volcengine's envelope; by default the one that goes with the status.
-    #[serde(default)]
-    pub code: Option<u32>,
-    /// The `Retry-After` header.
-    #[serde(default, deserialize_with = "some_header")]
-    pub retry_after: Option<HeaderValue>,
-    /// The body as it is; by default an error in the upstream's own envelope.
-    #[serde(default)]
-    pub body: Option<String>,
-    /// The body's type; by default JSON. Without a `body` it has no effect.
-    #[serde(default, deserialize_with = "some_header")]
-    pub content_type: Option<HeaderValue>,
-}
-
-impl Answer {
-    fn render(self, error: impl FnOnce(StatusCode, Option<u32>) -> Reply) -> Reply {
-        let mut reply = match self.body {
-            Some(body) => reply::whole(self.status, self.content_type.unwrap_or(reply::JSON), body),
-            None => error(self.status, self.code),
-        };
-        if let Some(moment) = self.retry_after {
-            reply.headers_mut().insert(RETRY_AFTER, moment);
-        }
-        reply
-    }
-}
-
-fn final_status<'de, D: Deserializer<'de>>(from: D) -> Result<StatusCode, D::Error> {
-    let status = StatusCode::from_u16(u16::deserialize(from)?).map_err(D::Error::custom)?;
-    if !(200..600).contains(&status.as_u16()) {
-        return Err(D::Error::custom("an answer's status lies between 200 and 599"));
-    }
-    Ok(status)
-}
-
-fn header<'de, D: Deserializer<'de>>(from: D) -> Result<HeaderValue, D::Error> {
-    String::deserialize(from)?.parse().map_err(D::Error::custom)
-}
-
-fn some_header<'de, D: Deserializer<'de>>(from: D) -> Result<Option<HeaderValue>, D::Error> {
-    header(from).map(Some)
 }
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");

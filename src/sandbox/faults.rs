@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::call::Call;
 use super::fault::Fault;
 
 /// The misbehaviour that was ordered and not used up: rules in order, of which the first that fits a call spoils it.
 ///
-/// `POST /__faults` adds one [`Rule`] as JSON, `DELETE /__faults` clears all.
+/// `POST /__faults` adds one [`Rule`] as JSON, `DELETE /__faults` clears all, `DELETE /__faults?account=…` those of one
+/// account.
 #[derive(Debug, Default)]
 pub struct Faults(Mutex<VecDeque<Rule>>);
 
@@ -34,6 +36,11 @@ impl Faults {
         self.rules().clear();
     }
 
+    /// Forgets the rules for calls of `account` alone: from now on it is well again.
+    pub fn heal(&self, account: &str) {
+        self.rules().retain(|rule| rule.account.as_deref() != Some(account));
+    }
+
     /// How many rules are not used up.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -41,9 +48,9 @@ impl Faults {
     }
 
     /// Uses up one turn of the first rule that fits.
-    pub(super) fn take(&self, action: &str, account: Option<&str>) -> Option<(Duration, Fault)> {
+    pub(super) fn take(&self, call: &Call) -> Option<(Duration, Fault)> {
         let mut rules = self.rules();
-        let place = rules.iter().position(|rule| rule.fits(action, account))?;
+        let place = rules.iter().position(|rule| rule.fits(call))?;
         let rule = rules.get_mut(place)?;
         let spoiled = (Duration::from_millis(rule.delay_ms), rule.then.clone());
         if let Some(times) = rule.times {
@@ -66,12 +73,14 @@ impl Faults {
 pub struct FaultsFull;
 
 /// Which calls to spoil, and how. As JSON:
-/// `{"on":"CVProcess","account":"AK…","times":2,"delay_ms":50,"then":{"kind":"reset"}}`, every field optional.
+/// `{"on":"CVProcess","account":"AK…","model":"m","times":2,"delay_ms":50,"then":{"kind":"reset"}}`, every field optional;
+/// `"times":null` means for ever.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
     on: Option<String>,
     account: Option<String>,
+    model: Option<String>,
     /// `None`: every one. Never becomes `None` by counting, because then the rule is removed.
     times: Option<NonZeroU32>,
     delay_ms: u64,
@@ -83,6 +92,7 @@ impl Default for Rule {
         Self {
             on: None,
             account: None,
+            model: None,
             times: Some(NonZeroU32::MIN),
             delay_ms: 0,
             then: Fault::None,
@@ -100,7 +110,8 @@ impl Rule {
         }
     }
 
-    /// The next call of `action` suffers `fault`: a Volcengine action such as `CVProcess`, or a path.
+    /// The next call of `action` suffers `fault`: a Volcengine action such as `CVProcess`, or a path. One of OpenAI's
+    /// routes is named by its path below `/v1`, whatever the base path of the call.
     #[must_use]
     pub fn on(action: &str, fault: Fault) -> Self {
         Self {
@@ -114,6 +125,15 @@ impl Rule {
     pub fn by(self, account: &str) -> Self {
         Self {
             account: Some(account.to_owned()),
+            ..self
+        }
+    }
+
+    /// Only calls that name this model.
+    #[must_use]
+    pub fn of_model(self, model: &str) -> Self {
+        Self {
+            model: Some(model.to_owned()),
             ..self
         }
     }
@@ -142,9 +162,12 @@ impl Rule {
         }
     }
 
-    fn fits(&self, action: &str, account: Option<&str>) -> bool {
-        self.on.as_deref().is_none_or(|on| on == action)
-            && self.account.as_deref().is_none_or(|name| account == Some(name))
+    fn fits(&self, call: &Call) -> bool {
+        let is =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
+        is(&self.on, Some(call.action()))
+            && is(&self.account, call.account.as_deref())
+            && is(&self.model, call.model.as_deref())
     }
 }
 
@@ -153,7 +176,19 @@ const MAX_RULES: usize = 1000;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use http::Request;
+
     use super::*;
+    use crate::sandbox::Pace;
+
+    fn call(target: &str, account: &str, body: &'static str) -> Call {
+        let (head, ()) = Request::post(target).body(()).unwrap().into_parts();
+        let now = tokio::time::Instant::now();
+        Call::new(head, Bytes::from_static(body.as_bytes()), now, Some(Arc::from(account)))
+    }
 
     #[test]
     fn a_rule_is_used_up_by_the_calls_it_fits() {
@@ -162,11 +197,12 @@ mod tests {
         faults
             .push(Rule::on("CVProcess", Fault::Hang).by("ak_one").times(twice))
             .unwrap();
-        assert_eq!(faults.take("CVProcess", Some("ak_two")), None);
-        assert_eq!(faults.take("CVSubmitTask", Some("ak_one")), None);
-        assert!(faults.take("CVProcess", Some("ak_one")).is_some());
-        assert!(faults.take("CVProcess", Some("ak_one")).is_some());
-        assert_eq!(faults.take("CVProcess", Some("ak_one")), None);
+        let fitting = call("/?Action=CVProcess", "ak_one", "");
+        assert_eq!(faults.take(&call("/?Action=CVProcess", "ak_two", "")), None);
+        assert_eq!(faults.take(&call("/?Action=CVSubmitTask", "ak_one", "")), None);
+        assert!(faults.take(&fitting).is_some());
+        assert!(faults.take(&fitting).is_some());
+        assert_eq!(faults.take(&fitting), None);
         assert_eq!(faults.pending(), 0);
     }
 
@@ -174,11 +210,29 @@ mod tests {
     fn a_rule_without_an_end_lasts_until_it_is_cleared() {
         let faults = Faults::default();
         faults.push(Rule::any(Fault::Reset).always()).unwrap();
+        let call = call("/v1/models", "a", "");
         for _ in 0..100 {
-            assert_eq!(faults.take("/v1/models", None), Some((Duration::ZERO, Fault::Reset)));
+            assert_eq!(faults.take(&call), Some((Duration::ZERO, Fault::Reset)));
         }
         faults.clear();
-        assert_eq!(faults.take("/v1/models", None), None);
+        assert_eq!(faults.take(&call), None);
+    }
+
+    #[test]
+    fn a_rule_for_one_model_leaves_the_others_alone_and_healing_ends_it() {
+        let faults = Faults::default();
+        let chat = "/v1/chat/completions";
+        faults
+            .push(Rule::on(chat, Fault::Reset).by("a").of_model("m").always())
+            .unwrap();
+        let same = call(&format!("/compatible-mode{chat}"), "a", r#"{"model":"m"}"#);
+        assert_eq!(faults.take(&call(chat, "a", r#"{"model":"n"}"#)), None);
+        assert_eq!(faults.take(&call(chat, "b", r#"{"model":"m"}"#)), None);
+        assert!(faults.take(&same).is_some());
+        faults.heal("b");
+        assert!(faults.take(&same).is_some());
+        faults.heal("a");
+        assert_eq!(faults.take(&same), None);
     }
 
     #[test]
@@ -188,6 +242,16 @@ mod tests {
         )
         .unwrap();
         assert_eq!((rule.times, rule.delay_ms), (NonZeroU32::new(3), 5));
+        let rule: Rule =
+            serde_json::from_str(r#"{"times":null,"then":{"kind":"pace","words":50,"interval_ms":100}}"#).unwrap();
+        assert_eq!(rule.times, None);
+        assert_eq!(
+            rule.then.pace(),
+            Some(Pace {
+                words: Some(50),
+                interval: Duration::from_millis(100)
+            })
+        );
         for text in [
             r#"{"thne":{"kind":"hang"}}"#,
             r#"{"then":{"kind":"explode"}}"#,

@@ -9,18 +9,26 @@
 //! a call or task fail with that code.
 
 mod accounts;
+mod answer;
+mod aside;
+mod call;
+mod events;
 mod failure;
 mod fault;
 mod faults;
+mod gzip;
 mod line;
 mod mangle;
+mod marker;
 mod media;
 mod openai;
+mod pace;
 mod reply;
 mod seen;
 mod server;
 mod tasks;
 mod volcengine;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -37,14 +45,16 @@ use tokio_util::task::TaskTracker;
 
 use self::accounts::Accounts;
 use self::media::Picture;
-use self::seen::Witness;
 use self::tasks::Tasks;
+use self::witness::Witness;
 use crate::model::clock::Clock;
 use crate::model::secret::Secret;
 
-pub use self::fault::{Answer, Fault};
+pub use self::answer::Answer;
+pub use self::fault::Fault;
 pub use self::faults::{Faults, FaultsFull, Rule};
-pub use self::seen::{Marked, Seen, Sighting};
+pub use self::pace::Pace;
+pub use self::seen::{Load, Marked, Seen, Sighting, Streams, Tally};
 
 /// How an [`Imitation`] behaves.
 #[derive(Debug, Clone)]
@@ -62,6 +72,8 @@ pub struct Settings {
     pub latency: Duration,
     /// The pause between two frames of a streamed answer.
     pub frame_interval: Duration,
+    /// How many frames of a streamed answer carry content; `None`: as many as it has words.
+    pub stream_words: Option<usize>,
     /// How long a task takes from submit to `done`; for the first third of it the task is `in_queue`.
     pub task_duration: Duration,
 }
@@ -77,7 +89,16 @@ impl Settings {
             verification: Verification::Checked,
             latency: Duration::ZERO,
             frame_interval: Duration::ZERO,
+            stream_words: None,
             task_duration: DEFAULT_TASK_DURATION,
+        }
+    }
+
+    /// The pace of a stream for which no [`Fault::Pace`] sets another.
+    const fn pace(&self) -> Pace {
+        Pace {
+            words: self.stream_words,
+            interval: self.frame_interval,
         }
     }
 }

@@ -3,27 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::request::Parts;
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Either, Limited, StreamBody};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answer::Answer;
+use super::call::Call;
 use super::fault::Fault;
-use super::faults::Rule;
 use super::line::{Ending, Line};
+use super::pace::Pace;
 use super::reply::{self, Cut, Reply};
-use super::seen::Visit;
-use super::{World, openai, volcengine};
+use super::witness::Visit;
+use super::{World, aside, mangle, openai, volcengine};
 
 /// Takes connections until `stop`; each is served by a task of its own among `connections`.
 pub(super) async fn accept(
@@ -60,38 +60,6 @@ async fn converse(stream: TcpStream, world: Arc<World>, stop: CancellationToken)
     }
 }
 
-/// A request whose body has arrived.
-#[derive(Debug)]
-pub(super) struct Call {
-    /// Method, target and headers.
-    pub(super) head: Parts,
-    /// The whole body.
-    pub(super) body: Bytes,
-    /// When the head had arrived.
-    pub(super) arrived: Instant,
-    /// The account whose credential it names, proved or not.
-    pub(super) account: Option<Arc<str>>,
-}
-
-impl Call {
-    /// What it is counted and matched by: a Volcengine action, or a path.
-    fn action(&self) -> &str {
-        match self.head.uri.path() {
-            "/" => self.query("Action").unwrap_or("/"),
-            path => path,
-        }
-    }
-
-    /// The first value of a query parameter, as it stands in the URL.
-    pub(super) fn query(&self, name: &str) -> Option<&str> {
-        self.head
-            .uri
-            .query()?
-            .split('&')
-            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-    }
-}
-
 async fn answer(world: Arc<World>, ending: Ending, request: Request<Incoming>) -> Result<Reply, Cut> {
     let arrived = world.clock.monotonic();
     let (head, body) = request.into_parts();
@@ -102,37 +70,26 @@ async fn answer(world: Arc<World>, ending: Ending, request: Request<Incoming>) -
         ));
     };
     let account = world.accounts.named_by(&head.headers);
-    let call = Call {
-        head,
-        body: body.to_bytes(),
-        arrived,
-        account,
-    };
-    let path = call.head.uri.path();
-    if path.starts_with("/__") || path.starts_with("/media/") {
-        return Ok(aside(&world, &call));
+    let call = Call::new(head, body.to_bytes(), arrived, account);
+    if let Some(reply) = aside::answer(&world, &call) {
+        return Ok(reply);
     }
 
-    let account = call.account.as_ref();
-    let visit = world
-        .witness
-        .note(call.action(), account, &call.head.headers, &call.body);
-    let (delay, fault) = world
-        .faults
-        .take(call.action(), account.map(AsRef::as_ref))
-        .unwrap_or_default();
+    let visit = world.witness.note(&call);
+    let (delay, fault) = world.faults.take(&call).unwrap_or_default();
     let pause = world.settings.latency.saturating_add(delay);
     if !pause.is_zero() {
         sleep(pause).await;
     }
+    let pace = fault.pace().unwrap_or_else(|| world.settings.pace());
     let reply = if fault == Fault::None {
-        Ok(honest(&world, &call))
+        Ok(honest(&world, &call, pace))
     } else {
         // Boxed, because every other call would pay for its size.
         Box::pin(fault.strike(
             &ending,
-            || honest(&world, &call),
-            |status, code| error(&world, &call, status, code),
+            || honest(&world, &call, pace),
+            |told| error(&world, &call, told),
         ))
         .await
     };
@@ -140,60 +97,25 @@ async fn answer(world: Arc<World>, ending: Ending, request: Request<Incoming>) -
 }
 
 /// The answer of an upstream that is well.
-fn honest(world: &Arc<World>, call: &Call) -> Reply {
-    match call.head.uri.path() {
-        "/" => volcengine::answer(world, call),
-        path if path.starts_with("/v1/") => openai::answer(world, call),
-        _ => reply::not_found(),
+fn honest(world: &World, call: &Call, pace: Pace) -> Reply {
+    if call.head.uri.path() == "/" {
+        volcengine::answer(world, call)
+    } else {
+        openai::answer(world, call, pace)
     }
 }
 
 /// An error in the words of the upstream that was called.
-fn error(world: &World, call: &Call, status: StatusCode, code: Option<u32>) -> Reply {
+fn error(world: &World, call: &Call, told: &Answer) -> Reply {
     if call.head.uri.path() == "/" {
-        volcengine::error(world, call, status, code)
+        volcengine::error(world, call, told.status, told.code)
     } else {
-        openai::error(status, "told to fail", None, "sandbox_fault")
+        openai::error(world, call, told)
     }
-}
-
-/// The routes beside the upstreams': pictures and films, and what people steer the imitation with. They do not count.
-fn aside(world: &World, call: &Call) -> Reply {
-    match (&call.head.method, call.head.uri.path()) {
-        (&Method::GET, "/__seen") => match serde_json::to_string(&world.witness.snapshot()) {
-            Ok(text) => reply::json_text(StatusCode::OK, text),
-            Err(_) => openai::error(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "cannot show what was seen",
-                None,
-                "internal",
-            ),
-        },
-        (&Method::POST, "/__faults") => match serde_json::from_slice::<Rule>(&call.body) {
-            Ok(rule) => match world.faults.push(rule) {
-                Ok(()) => pending_faults(world),
-                Err(full) => openai::error(StatusCode::TOO_MANY_REQUESTS, &full.to_string(), None, "faults_full"),
-            },
-            Err(cause) => openai::error(StatusCode::BAD_REQUEST, &cause.to_string(), None, "invalid_fault"),
-        },
-        (&Method::DELETE, "/__faults") => {
-            world.faults.clear();
-            pending_faults(world)
-        }
-        (&Method::GET | &Method::HEAD, path) => match path.strip_prefix("/media/") {
-            Some(name) => world.picture.serve(name),
-            None => reply::not_found(),
-        },
-        _ => reply::not_found(),
-    }
-}
-
-fn pending_faults(world: &World) -> Reply {
-    reply::json(StatusCode::OK, &json!({"pending": world.faults.pending()}))
 }
 
 /// Ends the visit: now, or for a stream when its last frame is gone.
-fn conclude(reply: Result<Reply, Cut>, visit: Visit) -> Result<Reply, Cut> {
+fn conclude(reply: Result<Reply, Cut>, mut visit: Visit) -> Result<Reply, Cut> {
     let (head, body) = match reply {
         Ok(reply) => reply.into_parts(),
         Err(cut) => {
@@ -207,7 +129,8 @@ fn conclude(reply: Result<Reply, Cut>, visit: Visit) -> Result<Reply, Cut> {
             Either::Left(full)
         }
         Either::Right(body) => {
-            let frames = body.into_data_stream().map(|piece| piece.map(hyper::body::Frame::data));
+            visit.stream();
+            let frames = mangle::data(body).map(|piece| piece.map(Frame::data)).boxed();
             let watched = stream::unfold((frames, Some(visit)), |(mut frames, mut visit)| async move {
                 let frame = frames.next().await;
                 if !matches!(frame, Some(Ok(_)))

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::accounts::Refusal;
+use super::call::Call;
 use super::failure::{Failure, Moment};
 use super::reply::{self, Reply};
-use super::server::Call;
 use super::tasks::{Fate, State, Task};
 use super::{Verification, World};
 

@@ -136,40 +136,6 @@ async fn a_connection_can_be_reset_or_closed_in_the_middle_of_the_answer() {
 }
 
 #[tokio::test]
-async fn a_stream_can_be_cut_after_two_frames() {
-    let scene = Scene::new().await;
-    scene.imitation.faults().push(Rule::any(Fault::Truncate)).unwrap();
-    let chat = json!({"model": "m", "messages": [], "stream": true});
-    let request = Request::post(format!("http://{}/v1/chat/completions", scene.host()))
-        .header("authorization", "Bearer sk_one")
-        .body(Full::from(chat.to_string()));
-    let mut body = scene.try_send(request.unwrap()).await.unwrap().into_body();
-    let mut received = Vec::new();
-    let end = loop {
-        match body.frame().await {
-            Some(Ok(frame)) => received.extend_from_slice(&frame.into_data().unwrap()),
-            end => break end,
-        }
-    };
-    assert!(end.is_some_and(|end| end.is_err()));
-    assert_eq!(String::from_utf8(received).unwrap().matches("data: ").count(), 2);
-}
-
-#[tokio::test]
-async fn a_caller_that_leaves_a_stream_is_noticed() {
-    let scene = Scene::with(|settings| settings.frame_interval = Duration::from_hours(1)).await;
-    let chat = json!({"model": "m", "messages": [], "stream": true});
-    let request = Request::post(format!("http://{}/v1/chat/completions", scene.host()))
-        .header("authorization", "Bearer sk_one")
-        .body(Full::from(chat.to_string()));
-    let mut body = scene.try_send(request.unwrap()).await.unwrap().into_body();
-    body.frame().await.unwrap().unwrap();
-    drop(body);
-    scene.until(|seen| seen.in_flight == 0).await;
-    assert_eq!(scene.imitation.seen().abandoned, 1);
-}
-
-#[tokio::test]
 async fn an_answer_can_come_piece_by_piece() {
     let scene = Scene::new().await;
     let whole = embed(&scene).await;

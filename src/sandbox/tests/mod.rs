@@ -2,6 +2,8 @@
 
 mod misbehaviour;
 mod openai;
+mod pool;
+mod streams;
 mod volcengine;
 
 use std::num::NonZeroU32;
@@ -19,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::{Answer, Fault, Imitation, Rule, Settings, Verification};
+use super::{Answer, Fault, Imitation, Pace, Rule, Settings, Streams, Verification};
 use crate::crypto::digest::sha256;
 use crate::crypto::sigv4::sign::{Signer, Unsigned};
 use crate::model::clock::{Clock, Timestamp};
@@ -119,8 +121,24 @@ impl Scene {
 
     /// Sends a call with the bearer token `sk_one`.
     async fn bearer(&self, path: &str, body: &Value) -> Reply {
-        let request = Request::post(format!("http://{}{path}", self.host())).header("authorization", "Bearer sk_one");
-        self.send(request.body(Full::from(body.to_string())).unwrap()).await
+        self.bearer_as("one", path, body).await
+    }
+
+    /// Sends a call with the bearer token of `account`, e.g. `sk_two` of `two`.
+    async fn bearer_as(&self, account: &str, path: &str, body: &Value) -> Reply {
+        self.send(self.post(account, path, body)).await
+    }
+
+    fn post(&self, account: &str, path: &str, body: &Value) -> Request<Full<Bytes>> {
+        Request::post(format!("http://{}{path}", self.host()))
+            .header("authorization", format!("Bearer sk_{account}"))
+            .body(Full::from(body.to_string()))
+            .unwrap()
+    }
+
+    /// The next call suffers `fault`.
+    fn spoil(&self, fault: Fault) {
+        self.imitation.faults().push(Rule::any(fault)).unwrap();
     }
 
     async fn get(&self, url: &str) -> Reply {
@@ -154,6 +172,18 @@ impl Scene {
     }
 }
 
+/// A question for `/v1/chat/completions`.
+fn question(text: &str) -> Value {
+    json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}]})
+}
+
+/// The same, to be answered as a stream.
+fn streamed(text: &str) -> Value {
+    let mut question = question(text);
+    question["stream"] = json!(true);
+    question
+}
+
 struct Reply {
     status: StatusCode,
     headers: HeaderMap,
@@ -168,4 +198,14 @@ impl Reply {
     fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
+
+    /// The data of every event but `[DONE]`.
+    fn events(&self) -> Vec<Value> {
+        let data = self.text().lines().filter_map(|line| line.strip_prefix("data: "));
+        data.filter(|data| *data != "[DONE]")
+            .map(|data| serde_json::from_str(data).unwrap())
+            .collect()
+    }
 }
+
+const CHAT: &str = "/v1/chat/completions";
