@@ -54,10 +54,7 @@ pub(super) fn complete(spec: &str) -> String {
 /// Whether an operation may be answered with a stream.
 fn takes_a_stream(operation: &Value) -> bool {
     let id = operation.get("operationId").and_then(Value::as_str);
-    matches!(
-        id,
-        Some("createChatCompletion" | "createCompletion" | "createResponse")
-    )
+    matches!(id, Some("createChatCompletion" | "createCompletion" | "createResponse"))
 }
 
 /// Every operation with its path.

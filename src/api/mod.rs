@@ -150,7 +150,7 @@ fn service() -> OpenApiService<Operations, ()> {
     spec::service((
         openai::OpenAiApi,
         openai::ModelsApi,
-    volcengine::VolcengineApi,
+        volcengine::VolcengineApi,
         tasks::OwnApi,
         keys::KeysApi,
         upstreams::UpstreamsApi,

@@ -258,7 +258,10 @@ impl<S: Type> ApiResponse for Relayed<S> {
                 }],
                 headers: vec![
                     text("X-Request-Id", "Our id of the request."),
-                    text("X-Tt-Logid", "Volcengine's own id of the request, where it is Volcengine's reply."),
+                    text(
+                        "X-Tt-Logid",
+                        "Volcengine's own id of the request, where it is Volcengine's reply.",
+                    ),
                     text(
                         "Idempotency-Replayed",
                         "`true` when the reply is a repeat from the record.",
@@ -277,4 +280,3 @@ impl<S: Type> ApiResponse for Relayed<S> {
 const OPENAI_BETA: http::HeaderName = http::HeaderName::from_static("openai-beta");
 
 const IDEMPOTENCY_KEY: http::HeaderName = http::HeaderName::from_static("idempotency-key");
-

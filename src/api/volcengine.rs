@@ -59,15 +59,23 @@ impl VolcengineApi {
         idempotency_key: Header<Option<String>>,
     ) -> Result<Relayed<VolcengineReply>, ApiError> {
         let _ = idempotency_key;
-        relay(request, authorized, Operation::Sync2AsyncSubmitTask).await.map(Relayed::new)
+        relay(request, authorized, Operation::Sync2AsyncSubmitTask)
+            .await
+            .map(Relayed::new)
     }
 
     /// Fetch a task's result
     ///
     /// The same as `Action=CVSync2AsyncGetResult`. Free; only for the owner of the task.
     #[oai(path = "/v1/get-result", method = "post", operation_id = "getResult")]
-    async fn get_result(&self, request: &Request, authorized: Authorized<ToRelay, Raw<VolcengineRequest>>) -> Result<Relayed<VolcengineReply>, ApiError> {
-        relay(request, authorized, Operation::Sync2AsyncGetResult).await.map(Relayed::new)
+    async fn get_result(
+        &self,
+        request: &Request,
+        authorized: Authorized<ToRelay, Raw<VolcengineRequest>>,
+    ) -> Result<Relayed<VolcengineReply>, ApiError> {
+        relay(request, authorized, Operation::Sync2AsyncGetResult)
+            .await
+            .map(Relayed::new)
     }
 }
 

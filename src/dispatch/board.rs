@@ -66,7 +66,9 @@ pub(super) fn volcengine_lines(
     ids: &DigestKey,
     max_bytes: usize,
 ) -> Result<Vec<Arc<Line>>, InvalidAddress> {
-    let Some(settings) = settings else { return Ok(Vec::new()) };
+    let Some(settings) = settings else {
+        return Ok(Vec::new());
+    };
     let line = |credential: &crate::config::Credential| {
         let access_key = credential.access_key.expose();
         let signer = Signer::new(

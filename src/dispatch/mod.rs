@@ -126,7 +126,10 @@ impl Dispatcher {
         let mut pools = self.pools();
         pools.retain(|upstream, _| members.contains_key(upstream));
         for (upstream, listed) in members {
-            pools.entry(upstream).or_insert_with(|| Pool::new(at)).define(listed, at);
+            pools
+                .entry(upstream)
+                .or_insert_with(|| Pool::new(at))
+                .define(listed, at);
         }
         drop(pools);
         self.board.store(Arc::new(board));
@@ -219,11 +222,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// [`Unusable`] when no account of any target can serve the call now.
-    pub fn choose(
-        &self,
-        journey: &mut Journey,
-        in_flight: impl Fn(AccountId) -> usize,
-    ) -> Result<AccountId, Unusable> {
+    pub fn choose(&self, journey: &mut Journey, in_flight: impl Fn(AccountId) -> usize) -> Result<AccountId, Unusable> {
         let way = match &mut journey.way {
             Way::Pinned(accounts) => {
                 let least = accounts.iter().min_by_key(|account| in_flight(**account));
@@ -357,7 +356,12 @@ impl Dispatcher {
     }
 
     fn began(&self, journey: &mut Journey, at: Moment) -> Next {
-        if let Way::Pooled(Pooled { legs, at: place, turn: Some(turn), .. }) = &mut journey.way
+        if let Way::Pooled(Pooled {
+            legs,
+            at: place,
+            turn: Some(turn),
+            ..
+        }) = &mut journey.way
             && let Some(leg) = legs.get_mut(*place)
         {
             let changed = self

@@ -28,8 +28,8 @@ use self::stream::Streamed;
 use crate::admission::{Admission, Loads, Permit};
 use crate::config::UnknownTasks;
 use crate::crypto::entropy::Entropy;
-use crate::dispatch::{Dispatcher, Journey};
 use crate::dispatch::retry::Moment;
+use crate::dispatch::{Dispatcher, Journey};
 use crate::model::call::{Call, HangUp};
 use crate::model::catalogue::{Catalogue, Route};
 use crate::model::clock::{Clock, Timestamp};
@@ -145,7 +145,9 @@ impl Relay {
         }
         check_context(&call, &route)?;
         let call = Call {
-            model: call.model.or_else(|| Some(route.model.clone()).filter(|model| !model.is_empty())),
+            model: call
+                .model
+                .or_else(|| Some(route.model.clone()).filter(|model| !model.is_empty())),
             ..call
         };
         let claimed = match self.recorder.claim(&call, deadline).await? {
@@ -168,7 +170,9 @@ impl Relay {
         match flight.call.on_hang_up() {
             HangUp::Cancels => flight.run(claimed, permit, journey).await,
             HangUp::Finishes => {
-                let finishing = self.tracker.spawn(flight.run(claimed, permit, journey).in_current_span());
+                let finishing = self
+                    .tracker
+                    .spawn(flight.run(claimed, permit, journey).in_current_span());
                 let answer = timeout_at(deadline, finishing).await;
                 drop(hang_up);
                 match answer {
@@ -209,7 +213,10 @@ impl Relay {
     /// What a call's model is called in metrics.
     fn model_label(&self, call: &Call) -> String {
         let catalogue = self.dispatcher.catalogue();
-        let model = call.model.as_deref().filter(|model| catalogue.models.contains_key(*model));
+        let model = call
+            .model
+            .as_deref()
+            .filter(|model| catalogue.models.contains_key(*model));
         model.unwrap_or(metrics::OTHER_MODEL).to_owned()
     }
 

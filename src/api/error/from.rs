@@ -11,9 +11,9 @@ use crate::api::keys::no_such_key;
 use crate::auth::{AuthError, KeyError};
 use crate::catalogue::CurateError;
 use crate::model::catalogue::NoRoute;
-use crate::relay::UnusableKind;
 use crate::record::ResolveError;
 use crate::record::error::RecordError;
+use crate::relay::UnusableKind;
 use crate::relay::error::{Failure, RelayError};
 use crate::store::error::StoreError;
 

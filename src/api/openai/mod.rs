@@ -29,7 +29,11 @@ impl OpenAiApi {
     /// Chat
     ///
     /// Whole or as a stream. The pool of accounts behind the model is the operator's affair.
-    #[oai(path = "/v1/chat/completions", method = "post", operation_id = "createChatCompletion")]
+    #[oai(
+        path = "/v1/chat/completions",
+        method = "post",
+        operation_id = "createChatCompletion"
+    )]
     async fn chat_completions(
         &self,
         request: &Request,
@@ -93,9 +97,7 @@ impl OpenAiApi {
         idempotency_key: Header<Option<String>>,
     ) -> Result<Relayed<ResponseReply>, ApiError> {
         let _ = idempotency_key;
-        relay(request, authorized, Operation::Responses)
-            .await
-            .map(Relayed::new)
+        relay(request, authorized, Operation::Responses).await.map(Relayed::new)
     }
 
     /// Make pictures

@@ -124,9 +124,9 @@ fn visible(catalogue: &Catalogue, caller: &Caller) -> Vec<String> {
 /// A model is shown only to whom may use it: to others it does not exist.
 fn find(catalogue: &Catalogue, caller: &Caller, id: &str) -> Result<String, ApiError> {
     let mut visible = visible(catalogue, caller).into_iter();
-    visible.find(|name| name == id).ok_or_else(|| {
-        ApiError::new(Code::ModelNotFound, "this key may use no model of this name").about("model")
-    })
+    visible
+        .find(|name| name == id)
+        .ok_or_else(|| ApiError::new(Code::ModelNotFound, "this key may use no model of this name").about("model"))
 }
 
 fn view(catalogue: &Catalogue, name: String) -> ModelView {
