@@ -119,7 +119,7 @@ fn is_public_name(host: &str) -> Result<bool, PublicUrlError> {
         host.strip_suffix(domain)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    Ok(host.contains('.') && !NOT_PUBLIC.iter().any(|domain| is_within(domain)))
+    Ok(host.contains('.') && !NOT_PUBLIC.iter().any(is_within))
 }
 
 fn is_port(text: &str) -> bool {
