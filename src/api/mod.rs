@@ -27,6 +27,7 @@ pub mod spec;
 pub mod starting;
 pub mod tasks;
 pub mod upstreams;
+pub mod vision;
 pub mod volcengine;
 
 use std::sync::Arc;
@@ -108,6 +109,8 @@ pub struct Facts {
     pub max_response_bytes: usize,
     /// `VOLC_DEADLINE`.
     pub deadline: Duration,
+    /// `VISION_MODEL`.
+    pub vision_model: String,
     /// `IDEMPOTENCY_TTL`.
     pub idempotency_ttl: Duration,
     /// `UPSTREAM_MAX_RUNNING_TASKS`.
@@ -135,6 +138,7 @@ type Operations = (
     openai::OpenAiApi,
     openai::ModelsApi,
     volcengine::VolcengineApi,
+    vision::VisionApi,
     tasks::OwnApi,
     keys::KeysApi,
     upstreams::UpstreamsApi,
@@ -151,6 +155,7 @@ fn service() -> OpenApiService<Operations, ()> {
         openai::OpenAiApi,
         openai::ModelsApi,
         volcengine::VolcengineApi,
+        vision::VisionApi,
         tasks::OwnApi,
         keys::KeysApi,
         upstreams::UpstreamsApi,
