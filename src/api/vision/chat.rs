@@ -74,11 +74,14 @@ pub(super) struct Said {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Usage {
     /// Of the question, images included.
-    pub(super) prompt_tokens: u64,
+    #[serde(rename = "prompt_tokens")]
+    pub(super) prompt: u64,
     /// Of the answer.
-    pub(super) completion_tokens: u64,
-    /// Of both.
-    pub(super) total_tokens: u64,
+    #[serde(rename = "completion_tokens")]
+    pub(super) completion: u64,
+    /// Of both, as the upstream counts.
+    #[serde(rename = "total_tokens")]
+    pub(super) total: u64,
 }
 
 impl Said {
@@ -99,9 +102,9 @@ impl Usage {
     pub(super) fn sum(first: Option<Self>, second: Option<Self>) -> Option<Self> {
         let (first, second) = (first?, second?);
         Some(Self {
-            prompt_tokens: first.prompt_tokens.saturating_add(second.prompt_tokens),
-            completion_tokens: first.completion_tokens.saturating_add(second.completion_tokens),
-            total_tokens: first.total_tokens.saturating_add(second.total_tokens),
+            prompt: first.prompt.saturating_add(second.prompt),
+            completion: first.completion.saturating_add(second.completion),
+            total: first.total.saturating_add(second.total),
         })
     }
 }
@@ -180,7 +183,7 @@ mod tests {
             let body = json!({"model": "m", "choices": [{"message": {"content": content}}], "usage": usage});
             let said = Said::read(body.to_string().as_bytes()).unwrap();
             assert_eq!((said.content.as_str(), said.model.as_str()), ("a cat", "m"));
-            assert_eq!(said.usage.map(|usage| usage.total_tokens), Some(5));
+            assert_eq!(said.usage.map(|usage| usage.total), Some(5));
         }
         let untold = json!({"choices": [{"message": {"content": ""}}], "usage": null});
         assert_eq!(Said::read(untold.to_string().as_bytes()).unwrap().usage, None);
@@ -203,16 +206,13 @@ mod tests {
     fn the_usage_of_two_calls_is_their_sum_or_unknown() {
         let usage = |tokens| {
             Some(Usage {
-                prompt_tokens: tokens,
-                completion_tokens: 1,
-                total_tokens: tokens + 1,
+                prompt: tokens,
+                completion: 1,
+                total: tokens + 1,
             })
         };
         let sum = Usage::sum(usage(10), usage(20)).unwrap();
-        assert_eq!(
-            (sum.prompt_tokens, sum.completion_tokens, sum.total_tokens),
-            (30, 2, 32)
-        );
+        assert_eq!((sum.prompt, sum.completion, sum.total), (30, 2, 32));
         assert_eq!(Usage::sum(usage(10), None), None);
         assert_eq!(Usage::sum(None, usage(10)), None);
     }

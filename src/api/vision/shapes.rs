@@ -10,19 +10,22 @@ use crate::model::clock::Timestamp;
 #[derive(Debug, Object)]
 pub struct VisionUsage {
     /// Of the question, images included.
-    pub prompt_tokens: u64,
+    #[oai(rename = "prompt_tokens")]
+    pub prompt: u64,
     /// Of the answer.
-    pub completion_tokens: u64,
+    #[oai(rename = "completion_tokens")]
+    pub completion: u64,
     /// Of both.
-    pub total_tokens: u64,
+    #[oai(rename = "total_tokens")]
+    pub total: u64,
 }
 
 impl From<Usage> for VisionUsage {
     fn from(usage: Usage) -> Self {
         Self {
-            prompt_tokens: usage.prompt_tokens,
-            completion_tokens: usage.completion_tokens,
-            total_tokens: usage.total_tokens,
+            prompt: usage.prompt,
+            completion: usage.completion,
+            total: usage.total,
         }
     }
 }
