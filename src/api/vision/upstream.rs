@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use poem::Request;
 use serde_json::Value;
 
@@ -13,14 +13,14 @@ use crate::api::Services;
 use crate::api::edge::Arrival;
 use crate::api::error::ApiError;
 use crate::api::guard::{Authorized, ToRelay};
-use crate::model::call::Call;
+use crate::model::call::{Call, Delivery};
 use crate::model::caller::Caller;
 use crate::model::lane::Lane;
 use crate::model::operation::Operation;
 use crate::model::reply::Reply;
 use crate::record::Recorded;
 use crate::relay::error::{Failure, RelayError};
-use crate::relay::{Answer, Origin};
+use crate::relay::{Answer, Content, Origin};
 use crate::telemetry::fields;
 
 /// The vision model, asked on behalf of one request.
@@ -82,9 +82,11 @@ impl Upstream {
             operation: Operation::ChatCompletions,
             body,
             model: Some(self.model().to_owned()),
+            delivery: Delivery::Whole,
             task_id: None,
             idempotency: key.transpose().map_err(wrong)?,
             accept: None,
+            passing: HeaderMap::new(),
             peer: self.arrival.peer,
             headers: vec![(CONTENT_TYPE.as_str().to_owned(), "application/json".to_owned())],
             arrived: self.arrival.at,
@@ -95,12 +97,15 @@ impl Upstream {
 
 fn told(answer: Answer) -> Result<Told, ApiError> {
     let Answer {
-        reply,
+        content,
         origin,
         recorded,
         intent,
     } = answer;
     let failed = |cause| ApiError::from(RelayError::Upstream { cause, intent });
+    let Content::Whole(reply) = content else {
+        return Err(failed(Failure::Unusable));
+    };
     if !reply.status.is_success() {
         return Err(refused(&reply).unwrap_or_else(failed));
     }
@@ -139,18 +144,17 @@ fn complaint(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
     use serde_json::json;
 
     use super::*;
 
     fn answer(status: u16, headers: HeaderMap, body: &Value) -> Answer {
         Answer {
-            reply: Arc::new(Reply {
+            content: Content::Whole(Arc::new(Reply {
                 status: StatusCode::from_u16(status).unwrap(),
                 headers,
                 body: body.to_string().into(),
-            }),
+            })),
             origin: Origin::Upstream,
             recorded: Recorded::Yes,
             intent: None,
