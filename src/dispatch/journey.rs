@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::line::Target;
-use super::pool::trial::{Bounds, Keyed, Trial, Turn};
+use super::pool::trial::{Bounds, Keyed, Trial};
+use super::pool::turn::Turn;
 use crate::model::call::Call;
 use crate::model::catalogue::{self, Route};
 use crate::model::id::AccountId;

@@ -217,7 +217,8 @@ impl Dispatcher {
         }
     }
 
-    /// Chooses the account for the next attempt. `in_flight` tells how many calls are at an account.
+    /// Chooses the account for the next attempt. `in_flight` tells how many queries are at an account; of paid calls the
+    /// pools know it themselves.
     ///
     /// # Errors
     /// [`Unusable`] when no account of any target can serve the call now.
@@ -235,7 +236,7 @@ impl Dispatcher {
         for (place, leg) in way.legs.iter_mut().enumerate().skip(way.at) {
             let unusable = match pools.get_mut(&leg.upstream) {
                 None => NO_POOL,
-                Some(pool) => match pool.choose(&mut leg.trial, &in_flight, at) {
+                Some(pool) => match pool.choose(&mut leg.trial, at) {
                     Ok(turn) => {
                         let account = turn.account();
                         way.at = place;
