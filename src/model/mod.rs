@@ -20,3 +20,4 @@ pub mod secret;
 pub mod task;
 pub mod upstream;
 pub mod usage;
+pub mod vision;
