@@ -71,6 +71,7 @@ fn kept_statuses(path: &str, operation: &Value) -> Vec<&'static str> {
     let relays = operation
         .pointer("/tags/0")
         .is_some_and(|tag| tag == "Volcengine" || tag == "OpenAI");
+    let asks = operation.pointer("/tags/0").is_some_and(|tag| tag == "Vision") && !path.ends_with("/health");
     let takes_a_body = operation.get("requestBody").is_some();
     let is_open = operation.get("security").is_none();
     let has_idempotency = parameters(operation).any(|parameter| named(parameter) == "Idempotency-Key");
@@ -86,9 +87,9 @@ fn kept_statuses(path: &str, operation: &Value) -> Vec<&'static str> {
         ("415", takes_a_body && !relays),
         ("429", !is_open),
         ("500", true),
-        ("502", relays),
+        ("502", relays || asks),
         ("503", true),
-        ("504", relays),
+        ("504", relays || asks),
     ];
     rules
         .iter()
@@ -223,6 +224,17 @@ fn examples(operation: &str) -> Option<Value> {
             "clear": called("Never expire, and every model", json!({ "expires_at": null, "models": null })),
         }),
         "rotateKey" => json!({ "grace": called("Both keys work for ten minutes", json!({ "grace_seconds": 600 })) }),
+        "analyzeImage" => json!({
+            "url": called("A picture on the internet", json!({
+                "image": "https://example.com/lighthouse.png",
+                "prompt": "What is in this picture?",
+                "options": { "max_tokens": 300, "detail": "low" },
+            })),
+        }),
+        "extractText" => json!({ "pixel": called("A picture as base64", json!({ "image": PIXEL })) }),
+        "analyzeMath" => json!({ "pixel": called("A picture as a data URL", json!({
+            "image": format!("data:image/gif;base64,{PIXEL}"),
+        })) }),
         "importKeys" => json!({ "none": called("No rows", json!({ "rows": [] })) }),
         "addUpstream" => json!({
             "plain": called("A provider, or a server of your own", json!({
@@ -252,6 +264,9 @@ fn examples(operation: &str) -> Option<Value> {
 
 /// No provider's key looks like it.
 const PLACEHOLDER: &str = "put-a-key-of-yours-here";
+
+/// One transparent pixel, as a GIF.
+const PIXEL: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 
 /// The stable words of errors, for the description.
 fn table_of_codes() -> String {

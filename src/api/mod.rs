@@ -27,6 +27,7 @@ pub mod spec;
 pub mod starting;
 pub mod tasks;
 pub mod upstreams;
+pub mod vision;
 pub mod volcengine;
 
 use std::sync::Arc;
@@ -106,6 +107,8 @@ pub struct Facts {
     pub max_response_bytes: usize,
     /// `VOLC_DEADLINE`.
     pub deadline: Duration,
+    /// `VISION_MODEL`.
+    pub vision_model: String,
     /// `IDEMPOTENCY_TTL`.
     pub idempotency_ttl: Duration,
     /// `UPSTREAM_MAX_RUNNING_TASKS`.
@@ -133,6 +136,7 @@ type Operations = (
     openai::OpenAiApi,
     openai::ModelsApi,
     volcengine::VolcengineApi,
+    vision::VisionApi,
     tasks::OwnApi,
     keys::KeysApi,
     upstreams::UpstreamsApi,
@@ -149,6 +153,7 @@ fn service() -> OpenApiService<Operations, ()> {
         openai::OpenAiApi,
         openai::ModelsApi,
         volcengine::VolcengineApi,
+        vision::VisionApi,
         tasks::OwnApi,
         keys::KeysApi,
         upstreams::UpstreamsApi,

@@ -26,6 +26,8 @@ pub enum Tag {
     Operator,
     /// Health, readiness, metrics.
     Operations,
+    /// Questions about images.
+    Vision,
 }
 
 /// The service with its title, version and licence.

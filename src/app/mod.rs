@@ -292,6 +292,7 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         max_body_bytes: config.server.max_body_bytes,
         max_response_bytes: config.server.max_response_bytes,
         deadline,
+        vision_model: config.models.vision_model.clone(),
         idempotency_ttl: config.store.idempotency_ttl,
         max_running_tasks: config
             .admission

@@ -53,3 +53,5 @@ mod start;
 mod tasks;
 #[cfg(test)]
 mod upstreams;
+#[cfg(test)]
+mod vision;
