@@ -12,7 +12,7 @@ use crate::model::catalogue::Catalogue;
 
 /// A model, in OpenAI's shape, with what the MegaLLM proxy added.
 #[derive(Debug, Object)]
-pub struct ModelView {
+pub struct ListedModel {
     /// Its name.
     pub id: String,
     /// Always `model`.
@@ -33,7 +33,7 @@ pub struct ModelList {
     /// Always `list`.
     pub object: String,
     /// By name.
-    pub data: Vec<ModelView>,
+    pub data: Vec<ListedModel>,
 }
 
 /// What is known of a model.
@@ -79,7 +79,7 @@ impl ModelsApi {
         authorized: Authorized<ToRelay, NoBody>,
         /// The model. Slashes may stand as they are, or as `%2F`.
         id: Path<String>,
-    ) -> Result<Json<ModelView>, ApiError> {
+    ) -> Result<Json<ListedModel>, ApiError> {
         let catalogue = authorized.services.relay.catalogue();
         let name = find(&catalogue, &authorized.caller, &id.0)?;
         Ok(Json(view(&catalogue, name)))
@@ -129,7 +129,7 @@ fn find(catalogue: &Catalogue, caller: &Caller, id: &str) -> Result<String, ApiE
         .ok_or_else(|| ApiError::new(Code::ModelNotFound, "this key may use no model of this name").about("model"))
 }
 
-fn view(catalogue: &Catalogue, name: String) -> ModelView {
+fn view(catalogue: &Catalogue, name: String) -> ListedModel {
     let length = catalogue
         .models
         .get(&name)
@@ -139,7 +139,7 @@ fn view(catalogue: &Catalogue, name: String) -> ModelView {
         let first = route.targets.first()?;
         Some(first.upstream.to_string())
     });
-    ModelView {
+    ListedModel {
         id: name,
         object: "model".to_owned(),
         created: 0,
