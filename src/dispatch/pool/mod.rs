@@ -354,10 +354,14 @@ impl Pool {
     /// Every account, and whether calls for `model` may go to it.
     fn passages(&self, model: &str, now: Instant) -> impl Iterator<Item = (AccountId, &Member, Passage)> {
         // Both are in the order of ids, so they are walked side by side.
-        let mut bans = self.forbidden.of(model).into_iter().flatten().peekable();
+        let mut bans = self.forbidden.of(model).map_or(&[][..], Vec::as_slice);
         self.members.iter().map(move |(account, member)| {
-            while bans.next_if(|(banned, _)| banned < account).is_some() {}
-            let ban = bans.next_if(|(banned, _)| banned == account);
+            while let Some(((banned, _), rest)) = bans.split_first()
+                && banned < account
+            {
+                bans = rest;
+            }
+            let ban = bans.first().filter(|(banned, _)| banned == account);
             let ban = ban.map(|(_, ban)| ban.until).filter(|until| now < *until);
             (*account, member, member.passage(now).with_ban(ban))
         })
