@@ -120,6 +120,10 @@ impl Member {
     pub(super) fn passage(&self, now: Instant) -> Passage {
         let shut = |why, until| Passage::Shut { why, until };
         let wake = Some(self.wake);
+        // Nearly every account of nearly every choice.
+        if matches!(self.standing.state, AccountState::Active) && self.breaker.opens_at().is_none() {
+            return Passage::Free;
+        }
         let mut passage = match self.standing.state {
             AccountState::Cooling { .. } if now < self.wake => return shut(Obstacle::Limited, wake),
             AccountState::Active | AccountState::Cooling { .. } => Passage::Free,

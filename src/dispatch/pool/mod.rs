@@ -155,13 +155,18 @@ impl Pool {
     /// [`Unusable`]; for a call that has tried some accounts, there is none left.
     pub fn choose(&mut self, trial: &mut Trial, at: Moment) -> Result<Turn, Unusable> {
         // One pass, and nothing is allocated on it: a pool may have a thousand accounts.
-        let shares = self.open(trial, at.now).map(|(account, member)| Share {
-            account,
-            calls: u64::from(u32::try_from(member.in_flight()).unwrap_or(u32::MAX)),
-            weight: u64::from(member.weight.get()),
-            pass: member.pass.max(self.pass),
-        });
-        let chosen = shares.min_by(Share::compare);
+        let mut chosen = None::<Share>;
+        for (account, member) in self.open(trial, at.now) {
+            let share = Share {
+                account,
+                calls: u64::from(u32::try_from(member.in_flight()).unwrap_or(u32::MAX)),
+                weight: u64::from(member.weight.get()),
+                pass: member.pass.max(self.pass),
+            };
+            if chosen.is_none_or(|best| share.compare(&best).is_lt()) {
+                chosen = Some(share);
+            }
+        }
         let found = chosen.and_then(|share| Some((share, self.member_mut(share.account)?)));
         let Some((share, member)) = found else {
             let passages = self.passages(trial.model(), at.now);
@@ -354,10 +359,14 @@ impl Pool {
     /// Every account, and whether calls for `model` may go to it.
     fn passages(&self, model: &str, now: Instant) -> impl Iterator<Item = (AccountId, &Member, Passage)> {
         // Both are in the order of ids, so they are walked side by side.
-        let mut bans = self.forbidden.of(model).into_iter().flatten().peekable();
+        let mut bans = self.forbidden.of(model).map_or(&[][..], Vec::as_slice);
         self.members.iter().map(move |(account, member)| {
-            while bans.next_if(|(banned, _)| banned < account).is_some() {}
-            let ban = bans.next_if(|(banned, _)| banned == account);
+            while let Some(((banned, _), rest)) = bans.split_first()
+                && banned < account
+            {
+                bans = rest;
+            }
+            let ban = bans.first().filter(|(banned, _)| banned == account);
             let ban = ban.map(|(_, ban)| ban.until).filter(|until| now < *until);
             (*account, member, member.passage(now).with_ban(ban))
         })
