@@ -1,7 +1,7 @@
 //! Client keys: the credentials that Tollgate issues.
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +125,12 @@ pub struct Limits {
     pub concurrency: Option<NonZeroU32>,
     /// Volcengine submits that may wait for a place.
     pub queue: Option<u32>,
+    /// Submits and calls in any minute.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Submits and calls in any 24 hours.
+    pub requests_per_day: Option<NonZeroU32>,
+    /// Tokens of calls in any minute.
+    pub tokens_per_minute: Option<NonZeroU64>,
 }
 
 impl Limits {
@@ -140,7 +146,11 @@ impl Limits {
                 (None, Some(_)) => false,
             }
         }
-        within(self.concurrency, other.concurrency) && within(self.queue, other.queue)
+        within(self.concurrency, other.concurrency)
+            && within(self.queue, other.queue)
+            && within(self.requests_per_minute, other.requests_per_minute)
+            && within(self.requests_per_day, other.requests_per_day)
+            && within(self.tokens_per_minute, other.tokens_per_minute)
     }
 }
 
@@ -250,13 +260,21 @@ mod tests {
     fn a_key_without_a_limit_may_not_be_made_by_one_with_it() {
         let limited = Limits {
             concurrency: NonZeroU32::new(2),
-            queue: None,
+            tokens_per_minute: NonZeroU64::new(1_000),
+            ..Limits::default()
         };
         let tighter = Limits {
             concurrency: NonZeroU32::new(1),
             queue: Some(3),
+            tokens_per_minute: NonZeroU64::new(10),
+            ..limited
+        };
+        let wider = Limits {
+            tokens_per_minute: None,
+            ..tighter
         };
         assert!(tighter.is_within(&limited));
+        assert!(!wider.is_within(&limited));
         assert!(!Limits::default().is_within(&limited));
         assert!(limited.is_within(&Limits::default()));
     }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::StoreError;
 
-/// The version that [`encode`] writes.
+/// The version of values whose shape never changed.
 const VERSION: u8 = 1;
 
 /// A value in its envelope.
@@ -15,7 +15,15 @@ const VERSION: u8 = 1;
 /// # Errors
 /// [`StoreError::Corrupt`] if the value cannot be expressed, which no type of ours does.
 pub(super) fn encode<T: Serialize>(table: &'static str, value: &T) -> Result<Vec<u8>, StoreError> {
-    postcard::to_extend(value, vec![VERSION]).map_err(|error| StoreError::corrupt(table, error))
+    encode_as(table, VERSION, value)
+}
+
+/// A value in an envelope of its own version.
+///
+/// # Errors
+/// As [`encode`].
+pub(super) fn encode_as<T: Serialize>(table: &'static str, version: u8, value: &T) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(value, vec![version]).map_err(|error| StoreError::corrupt(table, error))
 }
 
 /// A value out of its envelope.
@@ -23,9 +31,19 @@ pub(super) fn encode<T: Serialize>(table: &'static str, value: &T) -> Result<Vec
 /// # Errors
 /// [`StoreError::Corrupt`] for an unknown version or bytes that are not such a value.
 pub(super) fn decode<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
+    decode_as(table, VERSION, bytes)
+}
+
+/// A value out of an envelope of this version.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn decode_as<T: DeserializeOwned>(table: &'static str, version: u8, bytes: &[u8]) -> Result<T, StoreError> {
     match bytes.split_first() {
-        Some((&VERSION, value)) => postcard::from_bytes(value).map_err(|error| StoreError::corrupt(table, error)),
-        Some((version, _)) => Err(StoreError::corrupt(table, format!("value of version {version}"))),
+        Some((&found, value)) if found == version => {
+            postcard::from_bytes(value).map_err(|error| StoreError::corrupt(table, error))
+        }
+        Some((found, _)) => Err(StoreError::corrupt(table, format!("value of version {found}"))),
         None => Err(StoreError::corrupt(table, "an empty value")),
     }
 }

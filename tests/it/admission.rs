@@ -29,6 +29,7 @@ fn limits(concurrency: u32, queue: u32) -> Limits {
     Limits {
         concurrency: NonZeroU32::new(concurrency),
         queue: Some(queue),
+        ..Limits::default()
     }
 }
 

@@ -2,7 +2,6 @@
 
 pub mod shapes;
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use poem_openapi::OpenApi;
@@ -238,25 +237,21 @@ fn schemes(names: &[String]) -> Result<Schemes, ApiError> {
 }
 
 fn limits(view: &LimitsView) -> Result<Limits, ApiError> {
-    for (name, limit) in [
-        ("requests_per_minute", view.requests_per_minute),
-        ("tokens_per_minute", view.tokens_per_minute),
-        ("daily_requests", view.daily_requests),
-        ("budget", view.budget),
-    ] {
-        if limit.is_some() {
-            let message =
-                format!("this version does not enforce limits.{name}, so it does not promise it: leave it out");
-            return Err(ApiError::validation(message).about(format!("limits.{name}")));
-        }
+    if view.budget.is_some() {
+        let message = "this version does not enforce limits.budget, so it does not promise it: leave it out";
+        return Err(ApiError::validation(message).about("limits.budget"));
     }
-    let zero = || ApiError::validation("limits.concurrency is at least 1").about("limits.concurrency");
-    let concurrency = view
-        .concurrency
-        .map(|limit| NonZeroU32::new(limit).ok_or_else(zero))
-        .transpose()?;
     Ok(Limits {
-        concurrency,
+        concurrency: positive("concurrency", view.concurrency)?,
         queue: view.queue,
+        requests_per_minute: positive("requests_per_minute", view.requests_per_minute)?,
+        requests_per_day: positive("requests_per_day", view.requests_per_day)?,
+        tokens_per_minute: positive("tokens_per_minute", view.tokens_per_minute)?,
     })
+}
+
+/// A limit that is at least 1 where it is given: a key that may do nothing is a revoked one.
+fn positive<T, N: TryFrom<T>>(name: &str, limit: Option<T>) -> Result<Option<N>, ApiError> {
+    let zero = |_| ApiError::validation(format!("limits.{name} is at least 1")).about(format!("limits.{name}"));
+    limit.map(|limit| N::try_from(limit).map_err(zero)).transpose()
 }

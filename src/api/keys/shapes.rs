@@ -1,6 +1,6 @@
 //! Client keys as JSON: what is asked for, and what is shown.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use poem_openapi::payload::Json;
 use poem_openapi::types::MaybeUndefined;
@@ -18,12 +18,12 @@ pub struct LimitsView {
     pub concurrency: Option<u32>,
     /// Volcengine submits that may wait for a place.
     pub queue: Option<u32>,
-    /// Not enforced by this version, so refused.
-    pub requests_per_minute: Option<u64>,
-    /// Not enforced by this version, so refused.
+    /// Submits and calls in any minute.
+    pub requests_per_minute: Option<u32>,
+    /// Submits and calls in any 24 hours.
+    pub requests_per_day: Option<u32>,
+    /// Tokens of calls in any minute.
     pub tokens_per_minute: Option<u64>,
-    /// Not enforced by this version, so refused.
-    pub daily_requests: Option<u64>,
     /// Not enforced by this version, so refused.
     pub budget: Option<u64>,
 }
@@ -235,7 +235,10 @@ impl KeyExtent {
         let limits = (key.limits != Limits::default()).then(|| LimitsView {
             concurrency: key.limits.concurrency.map(NonZeroU32::get),
             queue: key.limits.queue,
-            ..LimitsView::default()
+            requests_per_minute: key.limits.requests_per_minute.map(NonZeroU32::get),
+            requests_per_day: key.limits.requests_per_day.map(NonZeroU32::get),
+            tokens_per_minute: key.limits.tokens_per_minute.map(NonZeroU64::get),
+            budget: None,
         });
         Self {
             scopes: key.scopes.iter().map(|scope| scope.label().to_owned()).collect(),

@@ -225,6 +225,7 @@ async fn a_caller_has_its_keys_models_and_limits_as_they_are_now() {
         limits: Some(Limits {
             concurrency: std::num::NonZeroU32::new(3),
             queue: Some(0),
+            ..Limits::default()
         }),
         ..KeyChange::default()
     };

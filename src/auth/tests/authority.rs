@@ -1,6 +1,6 @@
 //! A key hands on no more than it has.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use proptest::prelude::*;
 
@@ -26,6 +26,7 @@ fn modest() -> KeySpec {
         limits: Limits {
             concurrency: NonZeroU32::new(2),
             queue: Some(5),
+            ..Limits::default()
         },
         ..spec([Scope::Admin, Scope::Relay])
     }
@@ -146,12 +147,21 @@ prop_compose! {
         models in prop::option::of(prop::collection::vec(prop::sample::select(&["a", "b", "c"][..]), 0..3)),
         concurrency in prop::option::of(1_u32..4),
         queue in prop::option::of(0_u32..3),
+        minute in prop::option::of(1_u32..4),
+        day in prop::option::of(1_u32..4),
+        tokens in prop::option::of(1_u64..4),
     ) -> KeySpec {
         KeySpec {
             scopes: Scopes::of(scopes.into_iter().chain([Scope::Admin])),
             schemes: if bearer_only { Schemes::of([Scheme::Bearer]) } else { Schemes::all() },
             models: models.map(|models| models.into_iter().map(str::to_owned).collect()),
-            limits: Limits { concurrency: concurrency.and_then(NonZeroU32::new), queue },
+            limits: Limits {
+                concurrency: concurrency.and_then(NonZeroU32::new),
+                queue,
+                requests_per_minute: minute.and_then(NonZeroU32::new),
+                requests_per_day: day.and_then(NonZeroU32::new),
+                tokens_per_minute: tokens.and_then(NonZeroU64::new),
+            },
             ..spec([])
         }
     }

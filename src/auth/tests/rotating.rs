@@ -56,8 +56,9 @@ async fn a_rotation_never_extends_the_old_key_and_hands_on_all_it_had() {
         schemes: Schemes::of([Scheme::Bearer]),
         models: Some(vec!["m".to_owned()]),
         limits: Limits {
-            concurrency: None,
             queue: Some(2),
+            tokens_per_minute: std::num::NonZeroU64::new(7),
+            ..Limits::default()
         },
         ..spec([Scope::Relay, Scope::Jobs])
     };

@@ -29,7 +29,7 @@ pub(super) struct Grant {
     limits: Limits,
 }
 
-/// What a key may take at once; what is missing is as the server decides.
+/// What a key may take at once and in a length of time; what is missing is as the server decides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub(super) struct Limits {
     /// Submits in flight at once, instead of `PER_KEY_MAX_CONCURRENT`
@@ -40,12 +40,24 @@ pub(super) struct Limits {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) queue: Option<u32>,
+    /// Submits and calls in any minute
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) requests_per_minute: Option<u32>,
+    /// Submits and calls in any 24 hours
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) requests_per_day: Option<u32>,
+    /// Tokens of calls in any minute
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tokens_per_minute: Option<u64>,
 }
 
 impl Limits {
     /// Whether all is as the server decides.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.concurrency.is_none() && self.queue.is_none()
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -73,12 +85,15 @@ enum Field {
     Models,
     Concurrency,
     Queue,
+    RequestsPerMinute,
+    RequestsPerDay,
+    TokensPerMinute,
 }
 
 impl Change {
     /// Whether a limit is given or taken away.
     pub(super) fn has_limits(&self) -> bool {
-        let cleared = |field: &Field| matches!(field, Field::Concurrency | Field::Queue);
+        let cleared = |field: &Field| !matches!(field, Field::Description | Field::ExpiresAt | Field::Models);
         !self.grant.limits.is_empty() || self.clear.iter().any(cleared)
     }
 
@@ -109,20 +124,20 @@ impl Change {
         let mut limits = Limits {
             concurrency: given.concurrency.or(limits.concurrency),
             queue: given.queue.or(limits.queue),
+            requests_per_minute: given.requests_per_minute.or(limits.requests_per_minute),
+            requests_per_day: given.requests_per_day.or(limits.requests_per_day),
+            tokens_per_minute: given.tokens_per_minute.or(limits.tokens_per_minute),
         };
         for field in self.clear {
             let contradicts = match field {
                 Field::Description => clear(&mut patch, "description"),
                 Field::ExpiresAt => clear(&mut patch, "expires_at"),
                 Field::Models => clear(&mut patch, "models"),
-                Field::Concurrency => {
-                    limits.concurrency = None;
-                    given.concurrency.is_some()
-                }
-                Field::Queue => {
-                    limits.queue = None;
-                    given.queue.is_some()
-                }
+                Field::Concurrency => lift(&mut limits.concurrency, given.concurrency),
+                Field::Queue => lift(&mut limits.queue, given.queue),
+                Field::RequestsPerMinute => lift(&mut limits.requests_per_minute, given.requests_per_minute),
+                Field::RequestsPerDay => lift(&mut limits.requests_per_day, given.requests_per_day),
+                Field::TokensPerMinute => lift(&mut limits.tokens_per_minute, given.tokens_per_minute),
             };
             if contradicts {
                 return Err(CliError::Usage(
@@ -147,6 +162,12 @@ impl Change {
 fn clear(patch: &mut Map<String, Value>, name: &str) -> bool {
     let old = patch.insert(name.to_owned(), Value::Null);
     old.is_some_and(|old| !old.is_null())
+}
+
+/// Takes a limit away, and says whether it was given.
+fn lift<T: Copy>(limit: &mut Option<T>, given: Option<T>) -> bool {
+    *limit = None;
+    given.is_some()
 }
 
 fn scopes() -> PossibleValuesParser {

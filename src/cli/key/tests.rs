@@ -25,6 +25,7 @@ fn patch(line: &str) -> Result<String, CliError> {
             .into_patch(Limits {
                 concurrency: Some(9),
                 queue: Some(8),
+                ..Limits::default()
             })
             .map(|patch| patch.to_string()),
         other => panic!("{other:?}"),
@@ -53,14 +54,14 @@ fn listed() -> Value {
 fn create_takes_jimeng_relays_flags_and_ours() {
     let KeyAction::Create(create) = parse(
         "create -description -my_farm -expires-at=2030-01-01T00:00:00Z --scope relay,admin --scheme bearer \
-         --model jimeng~t2i~v40 --concurrency 4",
+         --model jimeng~t2i~v40 --concurrency 4 --requests-per-minute 60 --requests-per-day 500 --tokens-per-minute 9000",
     )
     .unwrap() else {
         panic!()
     };
     assert_eq!(
         compact(&NewKey::from(create)),
-        r#"{"description":"-my farm","expires_at":"2030-01-01T00:00:00Z","scopes":["relay","admin"],"schemes":["bearer"],"models":["jimeng_t2i_v40"],"limits":{"concurrency":4}}"#
+        r#"{"description":"-my farm","expires_at":"2030-01-01T00:00:00Z","scopes":["relay","admin"],"schemes":["bearer"],"models":["jimeng_t2i_v40"],"limits":{"concurrency":4,"requests_per_minute":60,"requests_per_day":500,"tokens_per_minute":9000}}"#
     );
 }
 
@@ -112,6 +113,10 @@ fn update_changes_what_is_given_and_clears_what_is_named() {
     assert_eq!(
         patch("--concurrency 1").unwrap(),
         r#"{"limits":{"concurrency":1,"queue":8}}"#
+    );
+    assert_eq!(
+        patch("--tokens-per-minute 500 --clear requests-per-day").unwrap(),
+        r#"{"limits":{"concurrency":9,"queue":8,"tokens_per_minute":500}}"#
     );
     assert_eq!(patch("--clear queue,concurrency").unwrap(), r#"{"limits":null}"#);
 }

@@ -1,15 +1,17 @@
 //! Client keys: the record, the digest that finds a bearer, the sealed secret.
 
+mod v1;
+
 use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
-use super::codec;
-use super::error::StoreError;
-use super::schema::Rows;
-use super::tables::Tables;
 use crate::crypto::digest::Digest;
 use crate::model::id::KeyId;
 use crate::model::key::ApiKey;
+use crate::store::codec;
+use crate::store::error::StoreError;
+use crate::store::schema::Rows;
+use crate::store::tables::Tables;
 
 /// The table's name, which is part of what a secret is sealed to.
 pub const TABLE: &str = "client_keys.v1";
@@ -32,7 +34,7 @@ pub struct KeyRow {
 pub fn get(rows: &mut impl Rows, id: KeyId) -> Result<Option<KeyRow>, StoreError> {
     rows.client_keys()?
         .get(id.bits())?
-        .map(|row| codec::decode(TABLE, row.value()))
+        .map(|row| decode(row.value()))
         .transpose()
 }
 
@@ -41,10 +43,15 @@ pub fn get(rows: &mut impl Rows, id: KeyId) -> Result<Option<KeyRow>, StoreError
 /// # Errors
 /// [`StoreError`] when a row cannot be read.
 pub fn all(rows: &mut impl Rows) -> Result<Vec<KeyRow>, StoreError> {
-    rows.client_keys()?
-        .iter()?
-        .map(|row| codec::decode(TABLE, row?.1.value()))
-        .collect()
+    rows.client_keys()?.iter()?.map(|row| decode(row?.1.value())).collect()
+}
+
+/// A row of any version. One that is written anew is of the present one.
+fn decode(bytes: &[u8]) -> Result<KeyRow, StoreError> {
+    match bytes.first() {
+        Some(&v1::VERSION) => codec::decode_as::<v1::Row>(TABLE, v1::VERSION, bytes).map(KeyRow::from),
+        _ => codec::decode_as(TABLE, VERSION, bytes),
+    }
 }
 
 impl Tables<'_> {
@@ -53,10 +60,13 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`] when the row cannot be written.
     pub fn put_client_key(&mut self, row: &KeyRow) -> Result<(), StoreError> {
-        let value = codec::encode(TABLE, row)?;
+        let value = codec::encode_as(TABLE, VERSION, row)?;
         self.opened()
             .client_keys()?
             .insert(row.key.id.bits(), value.as_slice())?;
         Ok(())
     }
 }
+
+/// The version byte of the rows that are written: limits of requests and tokens came with it.
+const VERSION: u8 = 2;
