@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::quota::{Allowance, Quota};
 use crate::model::record::Refusal;
 
-/// A call was not admitted. Waiting times are honest guesses, between 1 s and 60 s.
+/// A call was not admitted. Waiting times are honest guesses, between 1 s and 60 s, and what they are for a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// The client key has as many in flight, and waiting, as it may.
@@ -12,6 +13,16 @@ pub enum Rejected {
     KeyBusy {
         /// When to try again.
         retry_after: Duration,
+    },
+    /// The client key has used up what it may in a minute or a day.
+    #[error("the key has used up its {quota}", quota = .quota.label())]
+    OverQuota {
+        /// What it has used up.
+        quota: Quota,
+        /// When there is enough again for a call like this one: at least 1 s, for a day's quota up to a day.
+        retry_after: Duration,
+        /// How the key stands.
+        allowance: Allowance,
     },
     /// As many wait for the account as may.
     #[error("the upstream's queue is full")]
@@ -38,7 +49,7 @@ impl Rejected {
     #[must_use]
     pub const fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::KeyBusy { .. } => Some(Refusal::RateLimited),
+            Self::KeyBusy { .. } | Self::OverQuota { .. } => Some(Refusal::RateLimited),
             Self::QueueFull { .. } => Some(Refusal::QueueFull),
             Self::QueueTimeout { .. } => Some(Refusal::QueueTimeout),
             Self::Draining | Self::NoAccount => None,

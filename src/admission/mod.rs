@@ -3,11 +3,17 @@
 //! A paid call passes the gate of its owner, then a slot of the running-task limit where there is one, then the gate of
 //! an account, then the spacing between submits. Each operation class has gates of its own, so a poll never waits for a
 //! submit. What is taken is a [`Permit`], which gives back on drop.
+//!
+//! Before all gates stand the quotas of a key ([`Admission::charge`]), and before the house the limit of an address
+//! ([`AddressLimit`]).
 
 mod account;
 pub mod error;
 pub mod gate;
+pub mod meter;
 pub mod pacer;
+pub mod quota;
+pub mod rate;
 pub mod running;
 
 use std::collections::HashMap;
@@ -17,8 +23,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
+pub use self::rate::AddressLimit;
+
 use self::error::Rejected;
 use self::gate::{Capacity, Gate, Refused, Slot};
+use self::quota::{Charge, Quotas};
 use self::running::RunningTasks;
 use crate::config::{Admission as Settings, Volcengine};
 use crate::model::caller::Caller;
@@ -37,6 +46,7 @@ pub struct Admission {
     settings: Settings,
     accounts: ArcSwap<HashMap<AccountId, Arc<AccountGates>>>,
     owners: Mutex<Owners>,
+    quotas: Quotas,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +104,7 @@ impl Admission {
         let admission = Self {
             accounts: ArcSwap::default(),
             owners: Mutex::default(),
+            quotas: Quotas::default(),
             settings,
         };
         admission.introduce(accounts);
@@ -111,6 +122,14 @@ impl Admission {
             (account, kept.unwrap_or_else(made))
         };
         self.accounts.store(Arc::new(accounts.into_iter().map(gates).collect()));
+    }
+
+    /// Counts a call against the quotas of its key, and borrows the tokens it is expected to use.
+    ///
+    /// # Errors
+    /// [`Rejected::OverQuota`]; nothing is counted then.
+    pub fn charge(&self, caller: &Caller, estimated_tokens: u64) -> Result<Charge, Rejected> {
+        self.quotas.charge(caller, estimated_tokens)
     }
 
     /// Lets a call in: at its owner's gate, then at the account that `choose` names once the owner's turn has come.

@@ -8,6 +8,7 @@ mod auth;
 mod dotenv;
 mod mistake;
 mod openai;
+mod origins;
 mod reader;
 mod replaced;
 mod server;
@@ -22,7 +23,8 @@ pub use auth::{Auth, Master, Signatures, UnknownTasks};
 pub use dotenv::read_dotenv;
 pub use mistake::{Mistake, Mistakes};
 pub use openai::{Existence, MegaLlm, ModelSettings, OpenAi};
-pub use server::{Platform, Server};
+pub use origins::CorsOrigins;
+pub use server::{AddressRate, Platform, Server};
 pub use store::{Location, StoreSettings};
 pub use telemetry::{LogFormat, Telemetry};
 pub use value::parse_length;
@@ -207,6 +209,9 @@ pub const VARIABLES: &[&str] = &[
     "PORT",
     "SERVER_PORT",
     "TRUSTED_PROXY_HOPS",
+    "RATE_LIMIT_WINDOW_MS",
+    "RATE_LIMIT_MAX_REQUESTS",
+    "CORS_ORIGINS",
     "MAX_BODY_BYTES",
     "MAX_RESPONSE_BYTES",
     "BODY_MEMORY_BYTES",

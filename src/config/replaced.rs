@@ -45,9 +45,6 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 /// Variables that a later version enforces.
 const LATER: &[&str] = &[
-    "CORS_ORIGINS",
-    "RATE_LIMIT_WINDOW_MS",
-    "RATE_LIMIT_MAX_REQUESTS",
     "JOB_QUEUES",
     "CELERY_CONTENT_CONCURRENCY",
     "CELERY_WORKFLOW_CONCURRENCY",

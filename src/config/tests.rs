@@ -121,6 +121,7 @@ fn zero_is_a_mistake_where_it_would_stop_everything_and_means_off_elsewhere() {
         "MEGALLM_TIMEOUT",
         "MEGALLM_MAX_RETRIES",
         "MAX_KEY_RETRIES",
+        "RATE_LIMIT_WINDOW_MS",
     ] {
         assert_eq!(to_change(Config::parse(&only_a_key().with(name, "0"))), [name]);
     }
@@ -133,6 +134,7 @@ fn zero_is_a_mistake_where_it_would_stop_everything_and_means_off_elsewhere() {
         "DRAIN_TIMEOUT",
         "STORE_RESERVE_BYTES",
         "TRUSTED_PROXY_HOPS",
+        "RATE_LIMIT_MAX_REQUESTS",
         "PORT",
     ] {
         assert!(Config::parse(&only_a_key().with(name, "0")).is_ok(), "{name}");
@@ -293,7 +295,7 @@ fn the_megallm_proxys_env_needs_only_a_master_key() {
     assert_eq!(
         config.warnings,
         [
-            "set, but not used by this version: CORS_ORIGINS, LOG_FILE",
+            "set, but not used by this version: LOG_FILE",
             "set, but without effect here (variables of a replaced system): APP_NAME, APP_VERSION, CORS_CREDENTIALS, \
              CORS_HEADERS, CORS_METHODS, HTTP_POOL_CONNECTIONS, HTTP_POOL_MAXSIZE, LOG_RETENTION, LOG_ROTATION, \
              RELOAD, WORKERS",
@@ -311,6 +313,8 @@ fn the_roadmap_apis_env_needs_a_master_key_and_a_path() {
     let config = Config::parse_with_dotenv(&changed, ROADMAP_API).unwrap();
     assert_eq!(config.openai.unwrap().keys[0].expose(), "fake-openai-key");
     assert_eq!(config.models.openai_model.as_deref(), Some("gpt-4o-mini"));
+    let origins = vec!["http://localhost:3000".to_owned()];
+    assert_eq!(config.server.cors_origins, CorsOrigins::Listed(origins));
 }
 
 #[test]
@@ -348,7 +352,8 @@ fn the_math_notes_proxys_env_needs_only_a_master_key() {
     assert_eq!(dashscope.base_url, "https://dashscope.aliyuncs.com/compatible-mode/v1");
     assert_eq!(dashscope.keys[0].expose(), "fake-dashscope-key");
     assert_eq!(config.models.vision_model, "qwen3-vl-plus");
-    assert!(config.warnings[1].ends_with("NODE_ENV"), "{:?}", config.warnings);
+    assert_eq!(config.server.cors_origins, CorsOrigins::Anybody);
+    assert!(config.warnings[0].ends_with("NODE_ENV"), "{:?}", config.warnings);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use http::header::RETRY_AFTER;
 
 use super::{ApiError, Code, Retry};
 use crate::admission::error::Rejected;
+use crate::admission::rate::AddressBusy;
 use crate::api::keys::no_such_key;
 use crate::auth::{AuthError, KeyError};
 use crate::catalogue::CurateError;
@@ -79,11 +80,22 @@ impl From<Rejected> for ApiError {
         let message = rejected.to_string();
         match rejected {
             Rejected::KeyBusy { retry_after } => Self::new(Code::RateLimited, message).after(retry_after),
+            Rejected::OverQuota {
+                retry_after, allowance, ..
+            } => Self::new(Code::RateLimited, message)
+                .after(retry_after)
+                .standing(&allowance),
             Rejected::QueueFull { retry_after } => Self::new(Code::QueueFull, message).after(retry_after),
             Rejected::QueueTimeout { retry_after } => Self::new(Code::QueueTimeout, message).after(retry_after),
             Rejected::Draining => Self::new(Code::Draining, message).after(RESTART),
             Rejected::NoAccount => Self::new(Code::NoAccount, message).after(MINUTE),
         }
+    }
+}
+
+impl From<AddressBusy> for ApiError {
+    fn from(busy: AddressBusy) -> Self {
+        Self::new(Code::RateLimited, busy.to_string()).after(busy.retry_after)
     }
 }
 

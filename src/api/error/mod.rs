@@ -19,7 +19,9 @@ pub use self::code::Code;
 pub use self::from::from_poem;
 
 use self::code::numeric;
+use super::ratelimit;
 use super::schema::ErrorEnvelope;
+use crate::admission::quota::Allowance;
 use crate::model::id::RequestId;
 
 /// An error on its way to a client.
@@ -29,7 +31,7 @@ pub struct ApiError {
     status: StatusCode,
     message: String,
     param: Option<String>,
-    /// `Retry-After` and `Allow`, where they are called for.
+    /// `Retry-After`, `Allow` and `X-RateLimit-*`, where they are called for.
     headers: Option<Box<HeaderMap>>,
     audit: Option<u64>,
     retry: Retry,
@@ -89,8 +91,13 @@ impl ApiError {
     /// When to come back, rounded up to whole seconds.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        self.with(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+        self.with(RETRY_AFTER, HeaderValue::from(whole_seconds(wait).max(1)))
+    }
+
+    /// How the key stands against its quotas.
+    fn standing(mut self, allowance: &Allowance) -> Self {
+        ratelimit::describe_key(allowance, self.headers.get_or_insert_default());
+        self
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -153,6 +160,11 @@ impl ApiError {
         }
         response
     }
+}
+
+/// A length in seconds, rounded up: who waits so long has not come too early.
+pub(super) fn whole_seconds(length: Duration) -> u64 {
+    length.as_secs() + u64::from(length.subsec_nanos() > 0)
 }
 
 /// The way through poem: the edge finds the error in the response's extensions and renders it.
@@ -250,6 +262,33 @@ mod tests {
         assert_eq!(body["error"]["type"], "rate_limit_error");
         assert_eq!(body["code"], 50_430);
         assert_eq!(body["request_id"], request.to_string());
+    }
+
+    #[test]
+    fn a_key_over_its_quota_is_told_when_to_come_back_and_how_it_stands() {
+        let meter = crate::admission::meter::Meter {
+            limit: 90_000,
+            remaining: 12,
+            reset: Duration::from_secs(61),
+        };
+        let rejected = Rejected::OverQuota {
+            quota: crate::admission::quota::Quota::TokensPerMinute,
+            retry_after: Duration::from_millis(17_200),
+            allowance: Allowance {
+                requests: None,
+                tokens: Some(meter),
+            },
+        };
+        let error = ApiError::from(rejected);
+        assert_eq!(error.message, "the key has used up its tokens per minute");
+        let response = error.render(RequestId::from_bits(1));
+        assert_eq!(response.status(), 429);
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("retry-after"), "18");
+        assert_eq!(header("x-ratelimit-limit-tokens"), "90000");
+        assert_eq!(header("x-ratelimit-remaining-tokens"), "12");
+        assert_eq!(header("x-ratelimit-reset-tokens"), "1m1s");
+        assert!(!response.headers().contains_key("x-should-retry"));
     }
 
     #[test]
