@@ -12,12 +12,14 @@ use poem::{Endpoint, Request, Response};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::cors::Sharing;
 use super::error::{ApiError, Code, from_poem};
 use super::routes::Routes;
-use super::{Services, peer, relayed};
+use super::{Services, cors, peer, ratelimit, relayed, security};
 use crate::crypto::entropy;
 use crate::model::clock::Clock;
 use crate::model::id::RequestId;
+use crate::model::record::Refusal;
 use crate::telemetry::{fields, metrics};
 
 /// How a request came.
@@ -82,6 +84,28 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         }
     }
 
+    /// Answers what goes no further, a preflight or an address that came too often, and hands on everything else.
+    async fn pass(&self, request: Request, arrival: &Arrival, sharing: &Sharing) -> Response {
+        let methods = |path: &str| self.routes.methods(path);
+        if let Some(answer) = cors::preflight(&request, sharing, methods) {
+            return answer;
+        }
+        let limited = is_limited(request.uri().path());
+        // What comes through the control socket has no address.
+        let (Some(addresses), Some(address), true) = (&self.services.addresses, arrival.peer, limited) else {
+            return self.answer(request, arrival).await;
+        };
+        let (mut response, meter) = match addresses.count(address) {
+            Ok(meter) => (self.answer(request, arrival).await, meter),
+            Err(busy) => {
+                self.services.recorder.refuse(Refusal::RateLimited);
+                (ApiError::from(busy).render(arrival.request), busy.meter)
+            }
+        };
+        ratelimit::describe_address(&meter, addresses.rate().window, response.headers_mut());
+        response
+    }
+
     async fn answer(&self, mut request: Request, arrival: &Arrival) -> Response {
         let path = request.uri().path().to_owned();
         request.set_data(Arc::clone(&self.services));
@@ -133,7 +157,10 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             { fields::KEY_ID } = tracing::field::Empty,
             { fields::OPERATION } = tracing::field::Empty,
         );
-        let mut response = self.answer(request, &arrival).instrument(span.clone()).await;
+        let sharing = self.services.cors.sharing(&request);
+        let scheme = peer::scheme(&request, self.services.trusted_proxy_hops);
+        let passing = self.pass(request, &arrival, &sharing);
+        let mut response = passing.instrument(span.clone()).await;
         let took = self.services.clock.monotonic().saturating_duration_since(arrival.at);
         let status = response.status().as_u16();
         metrics::http_request(route, method, status, took);
@@ -158,7 +185,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
         if let Ok(id) = HeaderValue::from_str(&arrival.request.to_string()) {
             headers.insert(REQUEST_ID, id);
         }
-        headers.insert(NOSNIFF, HeaderValue::from_static("nosniff"));
+        self.services.cors.describe(sharing, headers);
+        security::harden(headers, scheme);
         Ok(response)
     }
 }
@@ -177,6 +205,11 @@ fn client_request(request: &Request) -> Option<String> {
     Some(text.chars().filter(char::is_ascii_graphic).take(128).collect())
 }
 
+/// Whether a path is limited by address: those under `/api/`, but for the one that probes ask.
+fn is_limited(path: &str) -> bool {
+    path.starts_with("/api/") && path != "/api/vision/health"
+}
+
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -192,5 +225,3 @@ fn method_label(method: &Method) -> &'static str {
 
 /// Our id of the request, in every answer; in a request, the client's own.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");

@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod body;
+pub mod cors;
 pub mod docs;
 mod document;
 pub mod edge;
@@ -19,10 +20,12 @@ pub mod operator;
 pub mod page;
 pub mod params;
 pub mod peer;
+pub mod ratelimit;
 pub mod readiness;
 pub mod relayed;
 pub mod routes;
 pub mod schema;
+mod security;
 pub mod spec;
 pub mod starting;
 pub mod tasks;
@@ -39,6 +42,7 @@ use poem::{Endpoint, Response, Route};
 use poem_openapi::{OpenApi, OpenApiService};
 
 pub use self::body::Bodies;
+pub use self::cors::Cors;
 pub use self::starting::Starting;
 
 use self::docs::Docs;
@@ -46,7 +50,7 @@ use self::edge::Edge;
 use self::readiness::Lifecycle;
 use self::routes::Routes;
 use self::spec::Tag;
-use crate::admission::Admission;
+use crate::admission::{AddressLimit, Admission};
 use crate::auth::{Authenticator, Directory, Issuer};
 use crate::catalogue::Curator;
 use crate::crypto::digest::Digest;
@@ -87,6 +91,10 @@ pub struct Services {
     pub metrics: PrometheusHandle,
     /// The standard `process_*` metrics.
     pub process: metrics_process::Collector,
+    /// How often a client's address may come to `/api/*`, where that is limited.
+    pub addresses: Option<AddressLimit>,
+    /// Whose web pages may read answers.
+    pub cors: Cors,
     /// How many proxies stand before us.
     pub trusted_proxy_hops: u8,
     /// What opens the secrets of keys that are imported.

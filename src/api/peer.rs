@@ -30,6 +30,35 @@ pub fn address(request: &Request, hops: u8) -> Option<IpAddr> {
     entry.and_then(|text| parse(text)).or(direct)
 }
 
+/// How a client came to us, or to the outermost proxy that we trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the clear, as far as we know.
+    Http,
+    /// Over TLS, which a trusted proxy ended.
+    Https,
+}
+
+/// How the client came, as the outermost of `hops` trusted proxies wrote it. Most proxies replace `X-Forwarded-Proto`; where
+/// each appends, the place is the one of the address.
+#[must_use]
+pub fn scheme(request: &Request, hops: u8) -> Scheme {
+    if hops == 0 {
+        return Scheme::Http;
+    }
+    let lines = request.headers().get_all(FORWARDED_PROTO).iter();
+    let mut from_the_right = lines.rev().filter_map(|value| value.to_str().ok());
+    let entry = from_the_right
+        .by_ref()
+        .flat_map(|line| line.rsplit(','))
+        .take(usize::from(hops))
+        .last();
+    match entry {
+        Some(scheme) if scheme.trim().eq_ignore_ascii_case("https") => Scheme::Https,
+        _ => Scheme::Http,
+    }
+}
+
 /// An address, with or without a port.
 fn parse(text: &str) -> Option<IpAddr> {
     let bare = text.parse::<IpAddr>().ok();
@@ -60,11 +89,13 @@ pub fn is_private_and_direct(request: &Request, hops: u8) -> bool {
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
 const PROXY_HEADERS: [&str; 7] = [
     "forwarded",
     FORWARDED_FOR,
     "x-forwarded-host",
-    "x-forwarded-proto",
+    FORWARDED_PROTO,
     "x-forwarded-port",
     "x-real-ip",
     "fly-client-ip",
@@ -98,6 +129,24 @@ mod tests {
     fn a_mapped_address_is_the_ipv4_address_it_maps() {
         let request = forwarded(&["[::ffff:203.0.113.9]:4711"]);
         assert_eq!(address(&request, 1), "203.0.113.9".parse().ok());
+    }
+
+    #[test]
+    fn the_scheme_is_what_the_outermost_trusted_proxy_says() {
+        let came = |lines: &[&str], hops| {
+            let mut builder = Request::builder();
+            for line in lines {
+                builder = builder.header(FORWARDED_PROTO, *line);
+            }
+            scheme(&builder.finish(), hops)
+        };
+        assert_eq!(came(&["https"], 0), Scheme::Http);
+        assert_eq!(came(&["https"], 1), Scheme::Https);
+        assert_eq!(came(&["https"], 2), Scheme::Https);
+        assert_eq!(came(&["https, http"], 2), Scheme::Https);
+        assert_eq!(came(&["https", "http"], 2), Scheme::Https);
+        assert_eq!(came(&["https, http"], 1), Scheme::Http);
+        assert_eq!(came(&[], 1), Scheme::Http);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::edge::{REQUEST_ID, new_request_id};
 use super::error::{ApiError, Code};
+use super::peer::Scheme;
+use super::security;
 use crate::crypto::entropy::Entropy;
 use crate::model::clock::Clock;
 
@@ -42,9 +44,12 @@ impl Endpoint for Starting {
                 error.after(std::time::Duration::from_secs(1)).render(id)
             }
         };
+        let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
-            response.headers_mut().insert(REQUEST_ID, id);
+            headers.insert(REQUEST_ID, id);
         }
+        // The proxies that are trusted are not known here: what they say counts from the first real answer on.
+        security::harden(headers, Scheme::Http);
         Ok(response)
     }
 }

@@ -19,9 +19,9 @@ pub use self::moving::store_path;
 pub use self::offline::{Offline, offline};
 pub use self::serve::{serve, serve_on};
 
-use crate::admission::{Admission, Entrant};
+use crate::admission::{AddressLimit, Admission, Entrant};
 use crate::api::readiness::{Lifecycle, Phase};
-use crate::api::{self, Bodies, Facts, Services};
+use crate::api::{self, Bodies, Cors, Facts, Services};
 use crate::auth::{self, Authenticator, Directory, Issuer};
 use crate::catalogue::Curator;
 use crate::config::{Config, Master, Platform, Volcengine};
@@ -317,6 +317,8 @@ fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         lifecycle: Arc::new(Lifecycle::default()),
         metrics,
         process: metrics_process::Collector::default(),
+        addresses: addresses(config, outside),
+        cors: Cors::new(config.server.cors_origins.clone()),
         trusted_proxy_hops: config.server.trusted_proxy_hops,
         master_key,
         metrics_token: config.telemetry.metrics_token.as_ref().map(token),
@@ -348,6 +350,12 @@ fn follow(curator: &Curator, relay: &Arc<Relay>, admission: &Arc<Admission>) {
         dispatcher.define(Arc::clone(catalogue), |account| standings.of(account));
         admission.introduce(entrants(dispatcher));
     });
+}
+
+/// The limit of an address, where there is one.
+fn addresses(config: &Config, outside: &Outside) -> Option<AddressLimit> {
+    let rate = config.server.per_address?;
+    Some(AddressLimit::new(rate, Arc::clone(&outside.clock)))
 }
 
 /// Opens the file. On a disk without room, the ballast makes some, so that what is old can be pruned.

@@ -10,6 +10,8 @@ mod audit;
 #[cfg(test)]
 mod census;
 #[cfg(test)]
+mod cors;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod disk;
@@ -29,6 +31,8 @@ mod input;
 mod keys;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]

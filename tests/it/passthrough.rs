@@ -196,10 +196,14 @@ async fn of_a_replys_head_only_what_the_client_needs_passes() {
     names.sort_unstable();
     let ours = [
         "content-length",
+        "content-security-policy",
         "content-type",
+        "cross-origin-resource-policy",
         "date",
+        "referrer-policy",
         "retry-after",
         "x-content-type-options",
+        "x-frame-options",
         "x-request-id",
         "x-tt-logid",
     ];
