@@ -236,10 +236,8 @@ fn examples(operation: &str) -> Option<Value> {
         })) }),
         "importKeys" => json!({ "none": called("No rows", json!({ "rows": [] })) }),
         "addUpstream" => json!({
-            "plain": called("A provider, or a server of your own", json!({
-                "id": "local-vllm",
-                "base_url": "http://10.0.0.7:8000/v1",
-            })),
+            "public": called("A provider", json!({ "id": "deepseek", "base_url": "https://api.deepseek.com/v1" })),
+            "private": called("A server of your own", json!({ "id": "vllm", "base_url": "http://10.0.0.7:8000/v1" })),
         }),
         "addAccount" => json!({ "plain": called("With a key of yours", json!({ "credential": PLACEHOLDER })) }),
         "importAccounts" => json!({ "plain": called("With keys of yours", json!({ "credentials": [PLACEHOLDER] })) }),
@@ -247,7 +245,7 @@ fn examples(operation: &str) -> Option<Value> {
             "alias": called("A name of your own, with a second choice", json!({
                 "targets": [
                     { "upstream": "megallm", "model": "openai-gpt-oss-120b" },
-                    { "upstream": "local-vllm", "model": "gpt-oss-120b" },
+                    { "upstream": "openai", "model": "gpt-4o-mini" },
                 ],
                 "context_length": 128_000,
             })),

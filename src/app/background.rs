@@ -1,5 +1,5 @@
-//! What runs beside the calls: room on the disk, retention, the log book's head, metrics upkeep, the
-//! key file, running tasks.
+//! What runs beside the calls: room on the disk, retention, the log book's head, metrics upkeep, the key
+//! file, running tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,6 +103,8 @@ async fn upkeep(services: &Services) {
 /// Takes up the accounts of a key file that changed.
 async fn watch_key_file(services: &Services) {
     let mut ticks = ticks(KEY_FILE);
+    // The first one is over at once, and the start has just read the file.
+    ticks.tick().await;
     loop {
         ticks.tick().await;
         match services.curator.look_at_keys().await {

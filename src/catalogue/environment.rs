@@ -109,6 +109,12 @@ impl Environment {
         self.accounts.iter().chain(self.pooled.iter().flatten())
     }
 
+    /// The accounts of the `volcengine` upstream, which only the environment defines.
+    pub(super) fn signing_accounts(&self) -> Vec<Account> {
+        let is_signing = |account: &&Account| account.upstream.as_str() == Protocol::Volcengine.label();
+        self.accounts.iter().filter(is_signing).cloned().collect()
+    }
+
     /// The models that its upstreams are known to serve.
     pub(super) fn models(&self) -> Vec<Model> {
         let mut models = Vec::new();

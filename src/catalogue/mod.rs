@@ -18,3 +18,6 @@ mod standings;
 pub use self::curator::{By, Curator, Decision, Imported, NewAccount, NewUpstream, Reloaded};
 pub use self::error::CurateError;
 pub use self::standings::Standings;
+
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,7 @@ impl Sources {
         let in_force = |account: &&Account| {
             upstreams
                 .get(&account.upstream)
-                .is_some_and(|upstream| upstream.source == account.source)
+                .is_some_and(|upstream| upstream.source == account.source && upstream.protocol == Protocol::OpenAi)
         };
         let accounts = self.environment.accounts().chain(self.stored.accounts.values());
         let seeds = self

@@ -5,12 +5,15 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::account::AccountArgs;
 use super::argv;
 use super::audit::AuditArgs;
 use super::key::KeyArgs;
+use super::model::ModelArgs;
 use super::queue::QueueArgs;
 use super::sandbox::SandboxArgs;
 use super::task::TaskArgs;
+use super::upstream::UpstreamArgs;
 
 /// A relay for paid AI APIs: one binary, one file, no other database.
 ///
@@ -32,6 +35,9 @@ pub(super) enum Command {
     /// Print a new master key for `API_KEY_ENCRYPTION_KEY`
     Keygen,
     Key(KeyArgs),
+    Upstream(UpstreamArgs),
+    Account(AccountArgs),
+    Model(ModelArgs),
     Task(TaskArgs),
     Queue(QueueArgs),
     Audit(AuditArgs),

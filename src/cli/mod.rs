@@ -1,9 +1,10 @@
 //! The command line: parse, choose where the admin interface is, call it, print.
 //!
-//! A command that touches keys, tasks, queues or the log book is a client of the admin interface, whether that is in
+//! A command that touches keys, upstreams, models, tasks, queues or the log book is a client of the admin interface, whether that is in
 //! this process, behind the control socket or at a server elsewhere (`target`). So there is one piece of code for
 //! each thing that can be done, and it is the server's.
 
+mod account;
 mod argv;
 mod audit;
 mod command;
@@ -11,6 +12,7 @@ mod error;
 mod health;
 mod key;
 mod keygen;
+mod model;
 mod openapi;
 mod output;
 mod page;
@@ -22,20 +24,24 @@ mod startup;
 mod table;
 mod target;
 mod task;
+mod upstream;
 
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 
+use self::account::{AccountAction, AccountArgs};
 use self::audit::{AuditAction, AuditArgs};
 use self::command::{Cli, Command};
 use self::error::CliError;
 use self::key::{KeyAction, KeyArgs};
+use self::model::{ModelAction, ModelArgs};
 use self::output::Output;
 use self::queue::{QueueAction, QueueArgs};
 use self::reach::{Place, Reach};
 use self::target::Target;
 use self::task::{TaskAction, TaskArgs};
+use self::upstream::{UpstreamAction, UpstreamArgs};
 
 /// Runs the process's command line to its end.
 ///
@@ -74,6 +80,9 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
             startup::run(Box::pin(sandbox::run(args)))?;
         }
         Command::Key(KeyArgs { reach, action }) => return administer(&reach, Job::Key(action)),
+        Command::Upstream(UpstreamArgs { reach, action }) => return administer(&reach, Job::Upstream(action)),
+        Command::Account(AccountArgs { reach, action }) => return administer(&reach, Job::Account(action)),
+        Command::Model(ModelArgs { reach, action }) => return administer(&reach, Job::Model(action)),
         Command::Task(TaskArgs { reach, action }) => return administer(&reach, Job::Task(action)),
         Command::Queue(QueueArgs { reach, action }) => return administer(&reach, Job::Queue(action)),
         Command::Audit(AuditArgs { reach, action }) => return administer(&reach, Job::Audit(action)),
@@ -95,6 +104,9 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
 /// What is asked of the admin interface.
 enum Job {
     Key(KeyAction),
+    Upstream(UpstreamAction),
+    Account(AccountAction),
+    Model(ModelAction),
     Task(TaskAction),
     Queue(QueueAction),
     Audit(AuditAction),
@@ -104,6 +116,9 @@ impl Job {
     async fn run(self, target: &Target, output: Output) -> Result<ExitCode, CliError> {
         match self {
             Self::Key(action) => key::run(action, target, output).await?,
+            Self::Upstream(action) => upstream::run(action, target, output).await?,
+            Self::Account(action) => account::run(action, target, output).await?,
+            Self::Model(action) => model::run(action, target, output).await?,
             Self::Task(action) => task::run(action, target, output).await?,
             Self::Queue(action) => queue::run(action, target, output).await?,
             Self::Audit(action) => return audit::run(action, target, output).await,

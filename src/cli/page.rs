@@ -1,10 +1,13 @@
 //! Lists of the admin interface, which come in pages.
 
+use comfy_table::Cell;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::CliError;
+use super::output::Show;
+use super::table::{Look, fields, state};
 use super::target::Target;
 
 /// One page of a list.
@@ -73,9 +76,41 @@ pub(super) fn with_query(path: &str, filters: &[(&str, Option<&str>)]) -> String
     }
 }
 
+/// The path of what is called `name` below `path`, percent-encoded: a model's name may hold slashes.
+pub(super) fn below(path: &str, name: &str) -> String {
+    let Ok(mut url) = Url::parse("http://tollgate") else {
+        return path.to_owned();
+    };
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.push(name);
+    }
+    format!("{path}{}", url.path())
+}
+
+/// Something that was removed just now.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Removed {
+    id: String,
+    status: String,
+}
+
+impl Show for Removed {
+    fn text(&self, look: Look) -> String {
+        fields(vec![("id", Cell::new(&self.id)), ("status", state(&self.status))], look)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_slashes_is_one_segment_of_a_path() {
+        assert_eq!(
+            below("/admin/models", "qwen/qwen3 80b"),
+            "/admin/models/qwen%2Fqwen3%2080b"
+        );
+    }
 
     #[test]
     fn a_query_holds_the_given_filters_encoded() {

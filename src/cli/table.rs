@@ -94,8 +94,10 @@ pub(super) fn state(word: &str) -> Cell {
     let cell = Cell::new(word);
     match word {
         "active" | "done" | "succeeded" | "intact" => cell.fg(Color::DarkGreen),
-        "expiring" | "unknown" | "in_queue" | "generating" | "submitted" => cell.fg(Color::DarkYellow),
-        "revoked" | "expired" | "failed" | "rejected" | "not_found" | "broken" => cell.fg(Color::DarkRed),
+        "expiring" | "unknown" | "in_queue" | "generating" | "submitted" | "cooling" | "exhausted" => {
+            cell.fg(Color::DarkYellow)
+        }
+        "revoked" | "expired" | "failed" | "rejected" | "not_found" | "broken" | "disabled" => cell.fg(Color::DarkRed),
         _ => cell,
     }
 }

@@ -172,6 +172,16 @@ mod tests {
     }
 
     #[test]
+    fn an_account_is_named_by_the_first_eight_bytes_of_its_digest() {
+        let digest = key(7).of("account", &[b"openai", b"sk-1"]).to_string();
+        assert_eq!(
+            key(7).account("openai", "sk-1").to_string(),
+            format!("acc_{}", &digest[..16])
+        );
+        assert_ne!(key(7).account("openai", "sk-1"), key(7).account("megallm", "sk-1"));
+    }
+
+    #[test]
     fn a_digest_reads_back_what_it_shows_and_refuses_other_spellings() {
         let digest = key(1).of("token", &[b"x"]);
         let text = digest.to_string();

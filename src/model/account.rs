@@ -22,7 +22,7 @@ pub struct Account {
     pub weight: NonZeroU32,
     /// Where it is defined.
     pub source: Source,
-    /// The bearer key. Of a Volcengine account the access key: the pair is its own upstream's.
+    /// The bearer key. Of a Volcengine account the access key, which is only shown masked: its pair is its own upstream's.
     pub credential: Secret,
 }
 

@@ -64,7 +64,7 @@ pub enum UnknownModels {
 pub struct Catalogue {
     /// The upstreams by name.
     pub upstreams: BTreeMap<UpstreamName, Upstream>,
-    /// The accounts, in the order of their definition.
+    /// The accounts of the OpenAI-compatible upstreams, in the order of their definition.
     pub accounts: Vec<Account>,
     /// The models by name, and where each is defined.
     pub models: BTreeMap<String, (Model, Source)>,

@@ -5,14 +5,20 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
+use tollgate::store::schema::SCHEMA;
 
-use crate::support::{Builder, Disk, Relay, submit_body};
+use crate::support::{Builder, Client, Disk, Relay, submit_body};
 
 const MARKER: &str = "fixture-1";
 
-fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+/// The credential of the account that a store from schema 2 on holds.
+const CREDENTIAL: &str = "fake-fixture-credential";
+
+fn path(schema: u32, extension: &str) -> PathBuf {
+    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    data.join(format!("store-v{schema}.{extension}"))
 }
 
 /// A relay that throws nothing away, however long ago the fixture was made.
@@ -22,38 +28,49 @@ fn patient() -> Builder {
         .with("AUDIT_RETENTION", "3650d")
 }
 
-/// Makes a small store with a key, a task and a kept reply, and notes what a reader must know of it.
+/// Makes a small store of the present schema with one of everything that is kept, and notes what a reader must know of it.
 async fn make() {
     let relay = patient().start().await;
     let alice = relay.client("fixture").await.idempotent(MARKER);
     let reply = alice.submit(&submit_body(MARKER)).await;
     assert_eq!(reply.status, 200);
+    let operator = relay.operator();
+    let upstream = json!({ "id": "fixture", "base_url": "https://api.example.com/v1" });
+    let account = json!({ "credential": CREDENTIAL });
+    let model = json!({ "targets": [{ "upstream": "fixture", "model": "tiny" }], "context_length": 8000 });
+    put(&operator, Method::POST, "/admin/upstreams", &upstream).await;
+    let account = put(&operator, Method::POST, "/admin/upstreams/fixture/accounts", &account).await;
+    let account = account["id"].as_str().unwrap();
+    let disable = format!("/admin/upstreams/fixture/accounts/{account}/disable");
+    put(&operator, Method::POST, &disable, &json!({})).await;
+    put(&operator, Method::PUT, "/admin/models/fixture", &model).await;
     let issued = alice.issued().clone();
-    let note = serde_json::json!({
+    let note = json!({
         "key": issued.key.id.to_string(),
         "secret": issued.secret.expose(),
         "reply": reply.text(),
+        "account": account,
     });
     let image = relay.stop().await.image();
-    fs::write(path("store-v1.redb"), image).unwrap();
-    let mut database = redb::Database::open(path("store-v1.redb")).unwrap();
+    fs::write(path(SCHEMA, "redb"), image).unwrap();
+    let mut database = redb::Database::open(path(SCHEMA, "redb")).unwrap();
     while database.compact().unwrap() {}
     drop(database);
-    fs::write(
-        path("store-v1.json"),
-        serde_json::to_string_pretty(&note).unwrap() + "\n",
-    )
-    .unwrap();
+    let note = serde_json::to_string_pretty(&note).unwrap() + "\n";
+    fs::write(path(SCHEMA, "json"), note).unwrap();
 }
 
-#[tokio::test]
-async fn a_store_of_schema_one_opens_verifies_and_replays() {
-    if std::env::var_os("UPDATE_FIXTURE").is_some() {
-        make().await;
-    }
-    let image = fs::read(path("store-v1.redb")).unwrap();
+async fn put(operator: &Client, method: Method, path: &str, body: &Value) -> Value {
+    let reply = operator.send(method, path, &body.to_string()).await.unwrap();
+    assert!(reply.status.is_success(), "{reply:?}");
+    reply.json()
+}
+
+/// Opens the store of a schema, sees to what every schema promises, and says what else was noted.
+async fn open(schema: u32) -> (Relay, Value) {
+    let image = fs::read(path(schema, "redb")).unwrap();
     assert!(image.len() < 200 << 10, "{} bytes", image.len());
-    let note: Value = serde_json::from_slice(&fs::read(path("store-v1.json")).unwrap()).unwrap();
+    let note: Value = serde_json::from_slice(&fs::read(path(schema, "json")).unwrap()).unwrap();
 
     let relay = patient().disk(Disk::holding(image)).start().await;
     let admin = relay.admin().await;
@@ -76,4 +93,39 @@ async fn a_store_of_schema_one_opens_verifies_and_replays() {
     assert_eq!(relay.seen(MARKER), 0);
     let tasks = alice.get("/v1/tasks").await.json();
     assert_eq!(tasks["items"][0]["task_id"], replayed.task_id());
+    (relay, note)
+}
+
+#[tokio::test]
+async fn a_store_of_schema_one_opens_verifies_and_replays_and_takes_upstreams() {
+    let (relay, _) = open(1).await;
+    let upstream = json!({ "id": "new", "base_url": "https://api.example.com/v1" });
+    put(&relay.operator(), Method::POST, "/admin/upstreams", &upstream).await;
+}
+
+#[tokio::test]
+async fn a_store_of_schema_two_opens_verifies_and_replays_and_knows_its_upstreams() {
+    if std::env::var_os("UPDATE_FIXTURE").is_some() {
+        make().await;
+    }
+    let (relay, note) = open(2).await;
+
+    let operator = relay.operator();
+    let accounts = operator.get("/admin/upstreams/fixture/accounts").await.json();
+    let account = &accounts["items"][0];
+    assert_eq!(
+        (&account["id"], &account["state"]),
+        (&note["account"], &json!("disabled"))
+    );
+    let model = operator.get("/admin/models/fixture").await.json();
+    assert_eq!(
+        (&model["context_length"], &model["targets"][0]["model"]),
+        (&json!(8000), &json!("tiny"))
+    );
+    let catalogue = relay.services().curator.catalogue().load();
+    let opened = catalogue
+        .accounts
+        .iter()
+        .find(|account| account.upstream.as_str() == "fixture");
+    assert_eq!(opened.unwrap().credential.expose(), CREDENTIAL);
 }

@@ -30,6 +30,9 @@ const UPSTREAM_KEY: &str = "AKLTcanary";
 const UPSTREAM_SECRET: &str = "upstream-secret-canary";
 const ADMIN_TOKEN: &str = "admin-token-canary-0123456789abcdef";
 const METRICS_TOKEN: &str = "metrics-token-canary";
+/// Keys of OpenAI-compatible upstreams: one of the environment, one that is added.
+const OPENAI_KEY: &str = "openai-key-canary-0123456789abcdef";
+const ADDED_KEY: &str = "added-key-canary-0123456789abcdef";
 /// What is no secret of ours, but a client's own business.
 const PROMPT: &str = "prompt-canary";
 const IDEMPOTENCY_KEY: &str = "idempotency-key-canary";
@@ -90,6 +93,7 @@ fn a_mistake_in_a_secret_is_told_without_it() {
         ("ENCRYPTION_PASSPHRASE", "canary"),
         ("ADMIN_TOKEN", "canary"),
         ("METRICS_TOKEN", "canary with blanks"),
+        ("OPENAI_API_KEY", "canary with blanks"),
         ("VOLC_SECRETKEY", "canary,canary-two"),
         ("DATABASE_URL", "postgres://user:canary@host/db"),
     ] {
@@ -150,6 +154,8 @@ impl Run {
             UPSTREAM_SECRET,
             ADMIN_TOKEN,
             METRICS_TOKEN,
+            OPENAI_KEY,
+            ADDED_KEY,
             PROMPT,
             IDEMPOTENCY_KEY,
         ];
@@ -325,9 +331,23 @@ impl Run {
         let rows = json!({ "rows": [{ "id": id, "access_key": "ak_x", "secret_key_ciphertext": "v1:AAAA" }] });
         self.post(&operator, "/admin/keys/import", &rows.to_string()).await;
         self.post(&operator, "/admin/keys", r#"{"scopes":["root"]}"#).await;
+        let upstream = json!({ "id": "added", "base_url": "http://127.0.0.1:9/v1" });
+        self.post(&operator, "/admin/upstreams", &upstream.to_string()).await;
+        let account = json!({ "credential": ADDED_KEY }).to_string();
+        let wrong = json!({ "credential": format!("{ADDED_KEY} ") }).to_string();
+        for body in [&account, &account, &wrong] {
+            self.post(&operator, "/admin/upstreams/added/accounts", body).await;
+        }
+        for path in ["/admin/reload-keys", "/admin/reset-failed-keys"] {
+            self.post(&operator, path, "").await;
+        }
         for path in [
             "/admin/keys",
             &key,
+            "/admin/upstreams",
+            "/admin/upstreams/added/accounts",
+            "/admin/upstreams/openai/accounts",
+            "/admin/models",
             "/admin/tasks",
             "/admin/queues",
             "/admin/info",
@@ -372,6 +392,8 @@ fn vars(upstream: &str, store: &str) -> Vec<(&'static str, String)> {
         ("VOLC_DEADLINE", "6s"),
         ("ADMIN_TOKEN", ADMIN_TOKEN),
         ("METRICS_TOKEN", METRICS_TOKEN),
+        ("OPENAI_API_KEY", OPENAI_KEY),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1"),
         ("MAX_RESPONSE_BYTES", "64KiB"),
         ("DATABASE_URL", store),
         ("STORE_RESERVE_BYTES", "0"),

@@ -130,12 +130,8 @@ impl AccountsApi {
     ) -> Result<Json<AccountPage>, ApiError> {
         let name = upstream_name(&id.0)?;
         let services = authorized.services;
-        let catalogue = services.curator.catalogue().load();
-        if !catalogue.upstreams.contains_key(&name) {
-            return Err(ApiError::new(Code::NotFound, "there is no such upstream"));
-        }
-        let accounts = catalogue.accounts.iter().filter(|account| account.upstream == name);
-        let views = accounts.map(|account| AccountView::of(account, &services));
+        let accounts = services.curator.accounts(&name)?;
+        let views = accounts.iter().map(|account| AccountView::of(account, &services));
         let key = &services.store.keyring().cursor;
         let (items, next_cursor) = page::of(views, key, "accounts", limit.0, cursor.0.as_deref())?;
         Ok(Json(AccountPage { items, next_cursor }))
@@ -315,21 +311,12 @@ async fn decide(
     let (name, id) = (upstream_name(upstream)?, account_id(account)?);
     let curator = &services.curator;
     let standing = curator.decide(&name, id, decision, by).await?;
-    let catalogue = curator.catalogue().load();
-    let mut accounts = catalogue.accounts.iter();
-    let account = accounts.find(|account| account.id == id && account.upstream == name);
-    Ok(Json(AccountView::new(
-        account.ok_or_else(no_such_account)?,
-        Some(standing),
-    )))
+    Ok(Json(AccountView::new(&curator.account(&name, id)?, Some(standing))))
 }
 
 fn account_id(text: &str) -> Result<AccountId, ApiError> {
-    text.parse().map_err(|_| no_such_account())
-}
-
-fn no_such_account() -> ApiError {
-    ApiError::new(Code::NotFound, "there is no such account")
+    text.parse()
+        .map_err(|_| ApiError::new(Code::NotFound, "there is no such account"))
 }
 
 impl AccountView {

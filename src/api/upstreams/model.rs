@@ -55,7 +55,7 @@ pub struct PutModel {
 /// A model.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub struct ModelView {
+pub struct RegisteredModel {
     /// The name that clients call it by.
     pub id: String,
     /// Where it leads, in the order of preference.
@@ -72,9 +72,9 @@ pub struct ModelView {
 
 /// A page of models.
 #[derive(Debug, Object)]
-pub struct ModelPage {
+pub struct RegisteredModelPage {
     /// By name.
-    pub items: Vec<ModelView>,
+    pub items: Vec<RegisteredModel>,
     /// Where the next page begins; null on the last.
     pub next_cursor: Option<String>,
 }
@@ -95,27 +95,29 @@ impl ModelsApi {
         limit: Query<Option<u32>>,
         /// Where to go on: the `next_cursor` of the page before.
         cursor: Query<Option<String>>,
-    ) -> Result<Json<ModelPage>, ApiError> {
+    ) -> Result<Json<RegisteredModelPage>, ApiError> {
         let catalogue = authorized.services.curator.catalogue().load();
         let models = catalogue.models.values();
-        let views = models.map(|(model, source)| ModelView::new(model, *source));
+        let views = models.map(|(model, source)| RegisteredModel::new(model, *source));
         let key = &authorized.services.store.keyring().cursor;
         let (items, next_cursor) = page::of(views, key, "models", limit.0, cursor.0.as_deref())?;
-        Ok(Json(ModelPage { items, next_cursor }))
+        Ok(Json(RegisteredModelPage { items, next_cursor }))
     }
 
     /// Show a model
+    ///
+    /// Where it leads, and what is known of it.
     #[oai(path = "/admin/models/:id", method = "get", operation_id = "showModel")]
     async fn show(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
         /// Its name; a slash in it is written `%2F`.
         id: Path<String>,
-    ) -> Result<Json<ModelView>, ApiError> {
+    ) -> Result<Json<RegisteredModel>, ApiError> {
         let catalogue = authorized.services.curator.catalogue().load();
         let no_such = || ApiError::new(Code::NotFound, "there is no such model");
         let (model, source) = catalogue.models.get(&id.0).ok_or_else(no_such)?;
-        Ok(Json(ModelView::new(model, *source)))
+        Ok(Json(RegisteredModel::new(model, *source)))
     }
 
     /// Register a model
@@ -127,7 +129,7 @@ impl ModelsApi {
         authorized: Authorized<ToAdmin, Json<PutModel>>,
         /// Its name; a slash in it is written `%2F`.
         id: Path<String>,
-    ) -> Result<Json<ModelView>, ApiError> {
+    ) -> Result<Json<RegisteredModel>, ApiError> {
         let by = by(&authorized);
         let Json(body) = authorized.body;
         let model = Model {
@@ -142,7 +144,7 @@ impl ModelsApi {
             }),
         };
         authorized.services.curator.put_model(model.clone(), by).await?;
-        Ok(Json(ModelView::new(&model, Source::Store)))
+        Ok(Json(RegisteredModel::new(&model, Source::Store)))
     }
 
     /// Remove a model
@@ -180,7 +182,7 @@ fn positive(field: &'static str, number: Option<u32>) -> Result<Option<NonZeroU3
         .transpose()
 }
 
-impl ModelView {
+impl RegisteredModel {
     fn new(model: &Model, source: Source) -> Self {
         let target = |target: &Target| TargetView {
             upstream: target.upstream.to_string(),

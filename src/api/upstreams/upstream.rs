@@ -10,9 +10,8 @@ use super::super::error::ApiError;
 use super::super::guard::{Authorized, NoBody, ToAdmin};
 use super::super::{Tag, page};
 use super::{Removed, by, upstream_name};
-use crate::catalogue::NewUpstream;
+use crate::catalogue::{Curator, NewUpstream};
 use crate::config::OpenAi;
-use crate::model::catalogue::Catalogue;
 use crate::model::upstream::{self, Upstream};
 
 /// Whether Tollgate asks an upstream for the usage of a stream whose client did not.
@@ -97,11 +96,12 @@ impl UpstreamsApi {
         /// Where to go on: the `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<UpstreamPage>, ApiError> {
-        let catalogue = authorized.services.curator.catalogue().load();
+        let curator = &authorized.services.curator;
+        let catalogue = curator.catalogue().load();
         let views = catalogue
             .upstreams
             .values()
-            .map(|upstream| UpstreamView::new(upstream, &catalogue));
+            .map(|upstream| UpstreamView::new(upstream, curator));
         let key = &authorized.services.store.keyring().cursor;
         let (items, next_cursor) = page::of(views, key, "upstreams", limit.0, cursor.0.as_deref())?;
         Ok(Json(UpstreamPage { items, next_cursor }))
@@ -126,10 +126,7 @@ impl UpstreamsApi {
         };
         let curator = &authorized.services.curator;
         let upstream = curator.add_upstream(new, by).await?;
-        Ok(AddedUpstream::Added(Json(UpstreamView::new(
-            &upstream,
-            &curator.catalogue().load(),
-        ))))
+        Ok(AddedUpstream::Added(Json(UpstreamView::new(&upstream, curator))))
     }
 
     /// Remove an upstream
@@ -150,11 +147,8 @@ impl UpstreamsApi {
 }
 
 impl UpstreamView {
-    fn new(upstream: &Upstream, catalogue: &Catalogue) -> Self {
-        let accounts = catalogue
-            .accounts
-            .iter()
-            .filter(|account| account.upstream == upstream.name);
+    fn new(upstream: &Upstream, curator: &Curator) -> Self {
+        let accounts = curator.accounts(&upstream.name).unwrap_or_default();
         Self {
             id: upstream.name.to_string(),
             protocol: upstream.protocol.label().to_owned(),
@@ -163,7 +157,7 @@ impl UpstreamView {
             max_attempts: upstream.max_attempts,
             stream_usage: upstream.stream_usage.into(),
             source: upstream.source.label().to_owned(),
-            accounts: accounts.count() as u64,
+            accounts: accounts.len() as u64,
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::catalogue::error::CurateError;
 use crate::catalogue::mask::mask;
 use crate::catalogue::sealed;
 use crate::model::account::{Account, AccountState, Standing, StateReason};
-use crate::model::catalogue::Catalogue;
 use crate::model::id::AccountId;
 use crate::model::record::AdminAction;
 use crate::model::secret::Secret;
@@ -64,8 +63,8 @@ impl Curator {
         if new.weight.get() > MOST_WEIGHT {
             return Err(CurateError::invalid("weight", "must be between 1 and 1000"));
         }
-        let account = self.account(&upstream, new);
-        if find(&self.catalogue.load(), name, account.id).is_ok() {
+        let account = self.new_account(&upstream, new);
+        if self.account(name, account.id).is_ok() {
             return Err(CurateError::Exists { what: "an account" });
         }
         let edit = self.put(
@@ -97,7 +96,7 @@ impl Curator {
         for (credential, position) in keys.into_iter().zip(turn.stored.next_position()..) {
             check(&credential)?;
             let weight = NonZeroU32::MIN;
-            let account = self.account(&upstream, NewAccount { credential, weight });
+            let account = self.new_account(&upstream, NewAccount { credential, weight });
             if known.insert(account.id) {
                 imported.added += 1;
                 edits.push(self.put(&upstream, position, account, by, "account.import")?);
@@ -117,7 +116,7 @@ impl Curator {
     /// [`CurateError`]; nothing is removed then.
     pub async fn remove_account(&self, name: &UpstreamName, id: AccountId, by: By) -> Result<(), CurateError> {
         let turn = self.turn().await;
-        let source = find(&self.catalogue.load(), name, id)?.source;
+        let source = self.account(name, id)?.source;
         if source == Source::Environment {
             return Err(CurateError::ReadOnly { what: "account" });
         }
@@ -137,7 +136,7 @@ impl Curator {
         by: By,
     ) -> Result<Standing, CurateError> {
         let turn = self.turn().await;
-        find(&self.catalogue.load(), name, id)?;
+        self.account(name, id)?;
         let now = self.clock.wall();
         let known = self.standings.of(id);
         let is_out = known.is_some_and(|known| known.state == AccountState::OUT);
@@ -177,11 +176,9 @@ impl Curator {
             let standing = self.standings.of(account.id);
             standing.is_some_and(|known| known.state != AccountState::Active && known.state != AccountState::OUT)
         };
-        let edits: Vec<_> = self
-            .catalogue
-            .load()
-            .accounts
-            .iter()
+        let catalogue = self.catalogue.load_full();
+        let accounts = self.signing.iter().chain(&catalogue.accounts);
+        let edits: Vec<_> = accounts
             .filter(has_failed)
             .map(|account| {
                 let edit = Edit::Decide(account.id, Standing::fresh(now));
@@ -195,7 +192,7 @@ impl Curator {
         Ok(reset)
     }
 
-    fn account(&self, upstream: &Upstream, new: NewAccount) -> Account {
+    fn new_account(&self, upstream: &Upstream, new: NewAccount) -> Account {
         let credential = new.credential.expose();
         Account {
             id: self.store.keyring().id.account(upstream.name.as_str(), credential),
@@ -225,16 +222,6 @@ impl Curator {
         let entry = by.did(action, account.id);
         Ok((Edit::PutAccount { row, account }, entry))
     }
-}
-
-/// An account of an upstream.
-fn find(catalogue: &Catalogue, name: &UpstreamName, id: AccountId) -> Result<Account, CurateError> {
-    if !catalogue.upstreams.contains_key(name) {
-        return Err(CurateError::NotFound { what: "upstream" });
-    }
-    let mut accounts = catalogue.accounts.iter();
-    let account = accounts.find(|account| account.id == id && account.upstream == *name);
-    account.cloned().ok_or(CurateError::NotFound { what: "account" })
 }
 
 /// Whether a key can travel in a header.

@@ -23,10 +23,11 @@ use super::sources::{Sources, Stored};
 use super::standings::Standings;
 use crate::config::Config;
 use crate::crypto::entropy::Entropy;
+use crate::model::account::Account;
 use crate::model::caller::Identity;
 use crate::model::catalogue::Catalogue;
 use crate::model::clock::Clock;
-use crate::model::id::RequestId;
+use crate::model::id::{AccountId, RequestId};
 use crate::model::record::AdminAction;
 use crate::model::upstream::{Source, Upstream, UpstreamName};
 use crate::store::Store;
@@ -52,6 +53,8 @@ pub struct Curator {
     store: Store,
     sources: Arc<Mutex<Sources>>,
     catalogue: Arc<ArcSwap<Catalogue>>,
+    /// Those of the `volcengine` upstream, which calls do not look up in the catalogue.
+    signing: Vec<Account>,
     standings: Arc<Standings>,
     entropy: Arc<dyn Entropy>,
     clock: Arc<dyn Clock>,
@@ -102,6 +105,7 @@ impl Curator {
         Ok(Self {
             standings: Arc::new(Standings::load(&store)?),
             store,
+            signing: sources.environment.signing_accounts(),
             catalogue: Arc::new(ArcSwap::from_pointee(catalogue)),
             sources: Arc::new(Mutex::new(sources)),
             entropy,
@@ -121,6 +125,33 @@ impl Curator {
     /// one follows: there is one way to the upstreams.
     pub fn follow(&self, follower: impl Fn(&Arc<Catalogue>) + Send + Sync + 'static) {
         drop(self.follower.set(Box::new(follower)));
+    }
+
+    /// Every account of an upstream, in the order of their definition, also of one that signs.
+    ///
+    /// # Errors
+    /// [`CurateError::NotFound`] where there is no such upstream.
+    pub fn accounts(&self, upstream: &UpstreamName) -> Result<Vec<Account>, CurateError> {
+        let catalogue = self.catalogue.load();
+        if !catalogue.upstreams.contains_key(upstream) {
+            return Err(CurateError::NotFound { what: "upstream" });
+        }
+        let accounts = self.signing.iter().chain(&catalogue.accounts);
+        Ok(accounts
+            .filter(|account| account.upstream == *upstream)
+            .cloned()
+            .collect())
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// [`CurateError::NotFound`].
+    pub fn account(&self, upstream: &UpstreamName, id: AccountId) -> Result<Account, CurateError> {
+        let mut accounts = self.accounts(upstream)?.into_iter();
+        accounts
+            .find(|account| account.id == id)
+            .ok_or(CurateError::NotFound { what: "account" })
     }
 
     /// How the accounts stand.

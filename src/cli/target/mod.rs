@@ -96,6 +96,14 @@ impl Target {
         self.send(Method::POST, path, Bytes::new()).await?.json().await
     }
 
+    /// Removes what stands at `path`.
+    ///
+    /// # Errors
+    /// As [`Target::send`].
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.send(Method::DELETE, path, Bytes::new()).await?.json().await
+    }
+
     /// Sends `body` as JSON to `path`.
     ///
     /// # Errors
