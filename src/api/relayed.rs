@@ -17,6 +17,7 @@ use poem_openapi::types::Type;
 use super::edge::Arrival;
 use super::error::ApiError;
 use super::guard::{Authorized, ToRelay, authorize};
+use super::ratelimit::describe_key;
 use super::{openai, volcengine};
 use crate::model::call::{Call, Delivery, IdempotencyKey};
 use crate::model::caller::Caller;
@@ -198,6 +199,7 @@ fn respond(answer: Answer) -> Response {
         origin,
         recorded,
         intent,
+        allowance,
     } = answer;
     let mut response = match content {
         Content::Whole(reply) => {
@@ -223,6 +225,9 @@ fn respond(answer: Answer) -> Response {
     let headers = response.headers_mut();
     if origin == Origin::Replay {
         headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+    if let Some(allowance) = allowance {
+        describe_key(&allowance, headers);
     }
     if recorded == Recorded::Failed {
         headers.insert("tollgate-record", HeaderValue::from_static("failed"));

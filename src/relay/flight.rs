@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::{Failure, RelayError};
 use super::seat::PermitSeat;
-use super::stream::Streamed;
+use super::stream::{Holds, Streamed};
 use super::{Answer, Content, Origin, Relay};
+use crate::admission::quota::Charge;
 use crate::admission::{Loads, Permit};
 use crate::dispatch::pool::rotation::Next;
 use crate::dispatch::{Arrived, Attempt, Begun, Journey};
@@ -31,6 +32,8 @@ pub(super) struct Flight {
     pub(super) call: Call,
     pub(super) lane: Lane,
     pub(super) deadline: Instant,
+    /// What it costs of its key's quotas.
+    pub(super) charge: Charge,
     /// Told the number of the intent once it is recorded.
     pub(super) opened: Arc<OnceLock<u64>>,
     /// Fires when the caller has hung up, or its deadline has passed. It is obeyed only before the first byte.
@@ -46,12 +49,13 @@ impl Sent for SentMark {
 impl Flight {
     /// Records the intent, sends, settles.
     pub(super) async fn run(
-        self,
+        mut self,
         claimed: Option<Claimed>,
         permit: Permit,
         mut journey: Journey,
     ) -> Result<Answer, RelayError> {
-        let Self { relay, call, .. } = &self;
+        let relay = Arc::clone(&self.relay);
+        let call = &self.call;
         let _counted = metrics::in_flight(call.operation);
         let account = permit.account;
         let slot = if permit.running.is_some() {
@@ -67,6 +71,7 @@ impl Flight {
             opened = opening => opened?,
         };
         self.opened.get_or_init(|| pending.intent());
+        self.charge.sent();
         let mut upstream_time = Duration::ZERO;
         loop {
             let mark = SentMark::default();
@@ -189,6 +194,12 @@ impl Flight {
         };
         let form = verdict.form;
         let consumed = self.consumed(&reply, outcome);
+        match (outcome, consumed) {
+            (_, Some((usage, _))) => self.charge.settle(usage.total()),
+            // What nobody knows stays borrowed, and what was not counted in tokens was not borrowed.
+            (Outcome::Unknown | Outcome::Succeeded, None) => {}
+            (Outcome::Refused | Outcome::NotSent | Outcome::Rejected, None) => self.charge.settle(0),
+        }
         let ending = Ending {
             outcome,
             reason,
@@ -205,6 +216,7 @@ impl Flight {
                 origin: Origin::Upstream,
                 recorded,
                 intent,
+                allowance: None,
             }),
             Err(cause) => Err(RelayError::Upstream { cause, intent }),
         }
@@ -221,12 +233,21 @@ impl Flight {
     /// Hands the stream over: from here on it settles the call.
     fn stream(self, pending: Pending<PermitSeat>, journey: Journey, begun: Begun) -> Answer {
         let intent = Some(pending.intent());
-        let Self { relay, call, .. } = self;
+        let Self {
+            relay, call, charge, ..
+        } = self;
+        let holds = Holds {
+            relay,
+            pending,
+            journey,
+            charge,
+        };
         Answer {
-            content: Content::Stream(Box::new(Streamed::new(relay, &call, pending, journey, begun))),
+            content: Content::Stream(Box::new(Streamed::new(holds, &call, begun))),
             origin: Origin::Upstream,
             recorded: Recorded::Yes,
             intent,
+            allowance: None,
         }
     }
 }

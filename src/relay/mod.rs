@@ -11,7 +11,7 @@ mod reaper;
 mod seat;
 pub mod stream;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -26,6 +26,7 @@ use self::error::RelayError;
 use self::flight::Flight;
 use self::seat::PermitSeat;
 use self::stream::Streamed;
+use crate::admission::quota::{Allowance, Charge};
 use crate::admission::{Admission, Loads, Permit};
 use crate::config::UnknownTasks;
 use crate::crypto::entropy::Entropy;
@@ -40,7 +41,7 @@ use crate::model::lane::Lane;
 use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::reply::Reply;
 use crate::model::upstream::UpstreamName;
-use crate::record::{Claim, Recorded, Recorder, Resolve, ResolveError, Verdict};
+use crate::record::{Claim, Claimed, Recorded, Recorder, Resolve, ResolveError, Verdict};
 use crate::store::error::StoreError;
 use crate::store::tasks;
 use crate::telemetry::metrics;
@@ -80,6 +81,8 @@ pub struct Answer {
     pub recorded: Recorded,
     /// Its intent in the log book, where a repeat could be paid again.
     pub intent: Option<u64>,
+    /// How its key stands against its quotas, if it has any.
+    pub allowance: Option<Allowance>,
 }
 
 /// How an account stands.
@@ -179,26 +182,38 @@ impl Relay {
             Claim::Repeat { reply, intent } => return Answer::replay(reply, intent),
             Claim::First(claimed) => claimed,
         };
+        let charge = self.charge(&call)?;
+        let allowance = charge.allowance();
         let mut journey = self.dispatcher.journey(&call, &route, deadline);
         let permit = self.admit(&call, lane, &mut journey, deadline).await?;
-        let gone = CancellationToken::new();
-        let opened = Arc::new(OnceLock::new());
         let flight = Flight {
             relay: Arc::clone(self),
             lane,
             deadline,
-            gone: gone.clone(),
-            opened: Arc::clone(&opened),
+            gone: CancellationToken::new(),
+            opened: Arc::default(),
+            charge,
             call,
         };
-        let hang_up = gone.drop_guard();
+        let landed = self.fly(flight, claimed, permit, journey).await;
+        landed.map(|answer| Answer { allowance, ..answer })
+    }
+
+    /// Lets a call fly: one that must finish whatever its caller does flies on its own.
+    async fn fly(
+        &self,
+        flight: Flight,
+        claimed: Option<Claimed>,
+        permit: Permit,
+        journey: Journey,
+    ) -> Result<Answer, RelayError> {
+        let (deadline, opened) = (flight.deadline, Arc::clone(&flight.opened));
+        let hang_up = flight.gone.clone().drop_guard();
         match flight.call.on_hang_up() {
             HangUp::Cancels => flight.run(claimed, permit, journey).await,
             HangUp::Finishes => {
-                let finishing = self
-                    .tracker
-                    .spawn(flight.run(claimed, permit, journey).in_current_span());
-                let answer = timeout_at(deadline, finishing).await;
+                let flying = flight.run(claimed, permit, journey).in_current_span();
+                let answer = timeout_at(deadline, self.tracker.spawn(flying)).await;
                 drop(hang_up);
                 match answer {
                     Ok(finished) => finished.unwrap_or(Err(RelayError::Interrupted)),
@@ -208,6 +223,17 @@ impl Relay {
                 }
             }
         }
+    }
+
+    /// Counts a call against the quotas of its key.
+    fn charge(&self, call: &Call) -> Result<Charge, RelayError> {
+        // Only a key with a limit of tokens pays for the estimate.
+        let counts = call.operation.is_counted_in_tokens() && call.caller.limits.tokens_per_minute.is_some();
+        let estimate = if counts { estimate::call(&call.body) } else { 0 };
+        let charged = self.admission.charge(&call.caller, estimate);
+        charged
+            .map_err(RelayError::Rejected)
+            .inspect_err(|error| self.count_refusal(call, error))
     }
 
     /// Decides the fate of an unknown outcome, as a person says; a running slot it held goes with it.
@@ -358,6 +384,7 @@ impl Answer {
             origin: Origin::Replay,
             recorded: Recorded::Yes,
             intent,
+            allowance: None,
         })
     }
 }

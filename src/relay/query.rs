@@ -123,6 +123,7 @@ impl Relay {
                 origin: Origin::Upstream,
                 recorded: Recorded::Yes,
                 intent: None,
+                allowance: None,
             });
         }
     }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::Relay;
 use super::seat::PermitSeat;
+use crate::admission::quota::Charge;
 use crate::dispatch::pool::rotation;
 use crate::dispatch::{Begun, Journey};
 use crate::model::call::Call;
@@ -47,11 +48,17 @@ pub struct Streamed {
     account: Option<Account>,
 }
 
+/// What a call holds until its stream ends.
+pub(super) struct Holds {
+    pub(super) relay: Arc<Relay>,
+    pub(super) pending: Pending<PermitSeat>,
+    pub(super) journey: Journey,
+    pub(super) charge: Charge,
+}
+
 /// What is settled when the stream ends.
 struct Account {
-    relay: Arc<Relay>,
-    pending: Pending<PermitSeat>,
-    journey: Journey,
+    holds: Holds,
     /// The model's label in metrics.
     model: String,
     /// What was asked, as an estimate: the body itself is not kept for as long as its stream lasts.
@@ -72,13 +79,7 @@ enum End {
 }
 
 impl Streamed {
-    pub(super) fn new(
-        relay: Arc<Relay>,
-        call: &Call,
-        pending: Pending<PermitSeat>,
-        journey: Journey,
-        begun: Begun,
-    ) -> Self {
+    pub(super) fn new(holds: Holds, call: &Call, begun: Begun) -> Self {
         let now = Instant::now();
         let Begun {
             status,
@@ -99,10 +100,8 @@ impl Streamed {
             given: now,
             patience,
             account: Some(Account {
-                model: relay.model_label(call),
-                relay,
-                pending,
-                journey,
+                model: holds.relay.model_label(call),
+                holds,
                 input: estimate::input(&call.body),
                 upstream_request,
                 _open: metrics::stream(),
@@ -182,9 +181,13 @@ impl Streamed {
 impl Account {
     fn settle(self, reader: &Stream, end: End) {
         let Self {
-            relay,
-            pending,
-            mut journey,
+            holds:
+                Holds {
+                    relay,
+                    pending,
+                    mut journey,
+                    charge,
+                },
             model,
             input,
             upstream_request,
@@ -217,6 +220,7 @@ impl Account {
         relay.dispatcher.stream_ended(&mut journey, ending);
         let consumed = reader.usage(|| input);
         metrics::tokens(&model, consumed.0);
+        charge.settle(consumed.0.total());
         let outcome: Outcome = told.outcome();
         pending.settle_aside(&Ending {
             outcome,

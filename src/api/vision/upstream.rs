@@ -101,6 +101,7 @@ fn told(answer: Answer) -> Result<Told, ApiError> {
         origin,
         recorded,
         intent,
+        allowance: _,
     } = answer;
     let failed = |cause| ApiError::from(RelayError::Upstream { cause, intent });
     let Content::Whole(reply) = content else {
@@ -158,6 +159,7 @@ mod tests {
             origin: Origin::Upstream,
             recorded: Recorded::Yes,
             intent: None,
+            allowance: None,
         }
     }
 

@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::model::control;
+
 /// How many tokens a request asks an upstream to read, by its `messages`, `prompt`, `input` and `instructions`.
 ///
 /// It reads only text: an image or a tool's description counts for nothing. A body that cannot be read, because a text
@@ -24,6 +26,14 @@ pub fn input(body: &[u8]) -> u64 {
 #[must_use]
 pub fn output(body: &[u8]) -> u64 {
     weigh(Reader::OUTPUT, body).map_or(0, |weight| weight.text.tokens())
+}
+
+/// Tokens that a call may use in all: its question, and the most that it allows for the answer, where it says so.
+#[must_use]
+pub fn call(body: &[u8]) -> u64 {
+    let named = control::scan(body).ok().and_then(|control| control.max_tokens);
+    let most = named.and_then(|field| field.value.as_integer());
+    input(body).saturating_add(most.and_then(|most| u64::try_from(most).ok()).unwrap_or(0))
 }
 
 /// The size of a text, in what the estimate counts.
