@@ -226,7 +226,7 @@ impl Flight {
     fn consumed(&self, reply: &Reply, outcome: Outcome) -> Option<(Usage, usage::Source)> {
         let counts = self.call.operation.is_counted_in_tokens() && outcome == Outcome::Succeeded;
         let consumed = counts.then(|| openai::usage::of(&self.call.body, &reply.body))?;
-        metrics::tokens(&self.relay.model_label(&self.call), consumed.0);
+        metrics::tokens(self.relay.registered_model(&self.call).as_deref(), consumed.0);
         Some(consumed)
     }
 

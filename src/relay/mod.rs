@@ -277,14 +277,12 @@ impl Relay {
             .collect()
     }
 
-    /// What a call's model is called in metrics.
-    fn model_label(&self, call: &Call) -> String {
+    /// The model of a call, if it is in the registry: the only ones that metrics name.
+    fn registered_model(&self, call: &Call) -> Option<String> {
         let catalogue = self.dispatcher.catalogue();
-        let model = call
-            .model
-            .as_deref()
-            .filter(|model| catalogue.models.contains_key(*model));
-        model.unwrap_or(metrics::OTHER_MODEL).to_owned()
+        call.model
+            .clone()
+            .filter(|model| catalogue.models.contains_key(model))
     }
 
     /// What sends.

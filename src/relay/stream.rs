@@ -60,7 +60,7 @@ pub(super) struct Holds {
 struct Account {
     holds: Holds,
     /// The model's label in metrics.
-    model: String,
+    model: Option<String>,
     /// What was asked, as an estimate: the body itself is not kept for as long as its stream lasts.
     input: u64,
     upstream_request: Option<String>,
@@ -100,7 +100,7 @@ impl Streamed {
             given: now,
             patience,
             account: Some(Account {
-                model: holds.relay.model_label(call),
+                model: holds.relay.registered_model(call),
                 holds,
                 input: estimate::input(&call.body),
                 upstream_request,
@@ -219,7 +219,7 @@ impl Account {
         };
         relay.dispatcher.stream_ended(&mut journey, ending);
         let consumed = reader.usage(|| input);
-        metrics::tokens(&model, consumed.0);
+        metrics::tokens(model.as_deref(), consumed.0);
         charge.settle(consumed.0.total());
         let outcome: Outcome = told.outcome();
         pending.settle_aside(&Ending {

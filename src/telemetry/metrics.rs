@@ -65,9 +65,6 @@ pub const READY: &str = "tollgate_ready";
 /// 1. Label: `version`.
 pub const BUILD_INFO: &str = "tollgate_build_info";
 
-/// The label of every model that is not in the registry.
-pub const OTHER_MODEL: &str = "other";
-
 /// What came of an idempotency key that was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPresented {
@@ -141,7 +138,7 @@ pub fn describe_all() {
     describe_gauge!(STREAMS, "Streams that are being relayed");
     gauge!(STREAMS).set(0.0);
     describe_counter!(TOKENS, "Tokens that calls used");
-    tokens(OTHER_MODEL, Usage::default());
+    tokens(None, Usage::default());
     describe_counter!(REJECTIONS, "Calls that were not admitted");
     describe_gauge!(QUEUE_DEPTH, "Calls that wait at an account's gate");
     describe_gauge!(QUEUE_CAPACITY, "How many may wait at an account's gate");
@@ -234,8 +231,9 @@ impl Drop for OpenStream {
     }
 }
 
-/// A call used tokens. `model` is a registered model's name, else `other`.
-pub fn tokens(model: &str, usage: Usage) {
+/// A call used tokens. `model` is a registered model's name; every other is one to the metrics.
+pub fn tokens(model: Option<&str>, usage: Usage) {
+    let model = model.unwrap_or("other");
     for (direction, tokens) in [("input", usage.input), ("output", usage.output)] {
         counter!(TOKENS, "direction" => direction, "model" => model.to_owned()).increment(tokens);
     }
