@@ -1,12 +1,13 @@
 //! The composition root: a configuration becomes a running Tollgate. The only place that builds things.
 
+mod assembly;
 mod background;
 mod error;
 mod moving;
 mod offline;
 mod serve;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,20 +20,17 @@ pub use self::moving::store_path;
 pub use self::offline::{Offline, offline};
 pub use self::serve::{serve, serve_on};
 
-use crate::admission::{AddressLimit, Admission, Entrant};
-use crate::api::readiness::{Lifecycle, Phase};
-use crate::api::{self, Bodies, Cors, Facts, Services};
-use crate::auth::{self, Authenticator, Directory, Issuer};
+use self::assembly::{Parts, assemble};
+use crate::api::readiness::Phase;
+use crate::api::{self, Services};
+use crate::auth::{Directory, Issuer};
 use crate::catalogue::Curator;
-use crate::config::{Config, Master, Platform, Volcengine};
+use crate::config::{Config, Master, Platform};
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
 use crate::crypto::seal::StoreId;
-use crate::dispatch::{Dispatcher, Outfit};
-use crate::model::clock::{Clock, GuardedClock, SystemClock};
-use crate::model::upstream::UpstreamName;
-use crate::record::{Recorder, recovery};
-use crate::relay::{Policy, Relay};
+use crate::model::clock::{Clock, SystemClock};
+use crate::record::recovery;
 use crate::store::ballast::{Ballast, Dropped};
 use crate::store::error::OpenError;
 use crate::store::{self, Missing, OpenOptions, Store};
@@ -210,154 +208,6 @@ impl App {
     }
 }
 
-struct Parts<'a> {
-    config: &'a Config,
-    outside: &'a Outside,
-    store: Store,
-    directory: Arc<Directory>,
-    issuer: Issuer,
-    curator: Curator,
-    master_key: MasterKey,
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
-    place: &'a Path,
-    calls: &'a TaskTracker,
-    connections: Box<dyn Fn() -> usize + Send + Sync>,
-}
-
-fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
-    let Parts {
-        config,
-        outside,
-        store,
-        directory,
-        issuer,
-        curator,
-        master_key,
-        metrics,
-        place,
-        calls,
-        connections,
-    } = parts;
-    let keyring = Arc::clone(store.keyring());
-    let upstream = config.volcengine.as_ref();
-    let region = upstream.map_or(Volcengine::DEFAULT_REGION, |upstream| &upstream.region);
-    let standings = Arc::clone(curator.standings());
-    let persist = Arc::clone(&standings);
-    let dispatcher = Dispatcher::new(
-        upstream,
-        &keyring.id,
-        curator.catalogue().load_full(),
-        |account| standings.of(account),
-        Outfit {
-            transport: Arc::clone(&outside.transport),
-            clock: Arc::clone(&outside.clock),
-            max_bytes: config.server.max_response_bytes,
-            on_change: Box::new(move |account, standing| persist.persist(account, standing)),
-        },
-    )?;
-    let admission = Arc::new(Admission::new(config.admission.clone(), entrants(&dispatcher)));
-    let recorder = Arc::new(Recorder::new(
-        store.clone(),
-        Arc::clone(&outside.clock),
-        Arc::new(GuardedClock::new(Arc::clone(&outside.clock))),
-        Arc::clone(&outside.entropy),
-        config.store.idempotency_ttl,
-        volcengine::NAME,
-    ));
-    let deadline = upstream.map_or(Volcengine::DEFAULT_DEADLINE, |upstream| upstream.deadline);
-    let relay = Relay::new(
-        Arc::clone(&recorder),
-        Arc::clone(&admission),
-        dispatcher,
-        calls.clone(),
-        Arc::clone(&outside.clock),
-        Arc::clone(&outside.entropy),
-        Policy {
-            deadline,
-            unknown_tasks: config.auth.unknown_tasks,
-            store_made_at: store.made_at(),
-        },
-    )?;
-    let relay = Arc::new(relay);
-    follow(&curator, &relay, &admission);
-    let authenticator = Authenticator::new(
-        Arc::clone(&directory),
-        keyring,
-        auth::rules(config.auth.signatures, region),
-        config.auth.admin_token.as_ref(),
-        Arc::clone(&outside.clock),
-    );
-    let facts = Facts {
-        started_at: outside.clock.wall(),
-        max_body_bytes: config.server.max_body_bytes,
-        max_response_bytes: config.server.max_response_bytes,
-        deadline,
-        vision_model: config.models.vision_model.clone(),
-        idempotency_ttl: config.store.idempotency_ttl,
-        max_running_tasks: config
-            .admission
-            .per_account
-            .max_running_tasks
-            .map(std::num::NonZeroUsize::get),
-        disk: disk(place.to_owned(), Ballast::beside(place, config.store.reserve_bytes)),
-        connections,
-    };
-    let token = |token: &crate::model::secret::Secret| api::token_digest(&store, token.expose());
-    Ok(Arc::new(Services {
-        relay,
-        recorder,
-        admission,
-        directory,
-        issuer,
-        curator,
-        authenticator,
-        bodies: Bodies::new(config.server.max_body_bytes, config.server.body_memory_bytes),
-        clock: Arc::clone(&outside.clock),
-        entropy: Arc::clone(&outside.entropy),
-        lifecycle: Arc::new(Lifecycle::default()),
-        metrics,
-        process: metrics_process::Collector::default(),
-        addresses: addresses(config, outside),
-        cors: Cors::new(config.server.cors_origins.clone()),
-        trusted_proxy_hops: config.server.trusted_proxy_hops,
-        master_key,
-        metrics_token: config.telemetry.metrics_token.as_ref().map(token),
-        facts,
-        store,
-    }))
-}
-
-/// The accounts that calls may be admitted to.
-fn entrants(dispatcher: &Dispatcher) -> Vec<Entrant> {
-    let entrant = |(account, upstream, label): (_, UpstreamName, _)| Entrant {
-        account,
-        upstream: upstream.as_str().into(),
-        label,
-    };
-    dispatcher.accounts().into_iter().map(entrant).collect()
-}
-
-/// Has calls go by what is defined from the next one on.
-fn follow(curator: &Curator, relay: &Arc<Relay>, admission: &Arc<Admission>) {
-    let standings = Arc::clone(curator.standings());
-    let (decided, admission) = (Arc::clone(relay), Arc::clone(admission));
-    curator
-        .standings()
-        .follow(move |account, standing| decided.dispatcher().decided(account, standing));
-    let relay = Arc::clone(relay);
-    curator.follow(move |catalogue| {
-        let dispatcher = relay.dispatcher();
-        dispatcher.define(Arc::clone(catalogue), |account| standings.of(account));
-        admission.introduce(entrants(dispatcher));
-    });
-}
-
-/// The limit of an address, where there is one.
-fn addresses(config: &Config, outside: &Outside) -> Option<AddressLimit> {
-    let rate = config.server.per_address?;
-    Some(AddressLimit::new(rate, Arc::clone(&outside.clock)))
-}
-
 /// Opens the file. On a disk without room, the ballast makes some, so that what is old can be pruned.
 fn open_file(config: &Config, outside: &Outside, path: &Path, ballast: &Ballast) -> Result<store::Opened, StartError> {
     let has_room = |room: std::io::Result<crate::store::ballast::Room>| room.is_ok_and(|room| !Ballast::is_short(room));
@@ -398,13 +248,6 @@ fn master_keys(config: &Config, id: StoreId) -> Result<Vec<MasterKey>, OpenError
         keys.push(MasterKey::from_base64(previous).map_err(|_| OpenError::WrongKey)?);
     }
     Ok(keys)
-}
-
-fn disk(path: PathBuf, ballast: Ballast) -> Box<dyn Fn() -> (u64, u64) + Send + Sync> {
-    Box::new(move || {
-        let file = std::fs::metadata(&path).map_or(0, |found| found.len());
-        (file, ballast.room().map_or(0, |room| room.available))
-    })
 }
 
 async fn blocking<T: Send + 'static>(

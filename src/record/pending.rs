@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use tokio::time::{Instant, timeout};
 
 use super::claim::Shared;
@@ -54,6 +55,8 @@ pub struct Ending<'a> {
     pub reason: Reason,
     /// The whole reply, if one came.
     pub reply: Option<&'a Arc<Reply>>,
+    /// The status of a stream, and how many bytes of it came, if one did.
+    pub stream: Option<(StatusCode, u64)>,
     /// The provider's own code.
     pub code: Option<i64>,
     /// The task it created.
@@ -72,6 +75,7 @@ impl Ending<'_> {
             outcome,
             reason,
             reply: None,
+            stream: None,
             code: None,
             task_id: None,
             upstream_request: None,
@@ -207,17 +211,21 @@ impl<S: Seat> Pending<S> {
         };
         let kept = ending.reply.filter(|reply| keyed && reply.body.len() <= most);
         let sealed = kept.and_then(|reply| self.recorder.seal(self.intent, reply));
+        let whole = ending.reply.map(|reply| (reply.status, reply.body.len() as u64));
+        let (status, bytes) = whole
+            .or(ending.stream)
+            .map_or((None, 0), |(status, bytes)| (Some(status), bytes));
         let settlement = Settlement {
             intent: self.intent,
             outcome: ending.outcome,
             reason: ending.reason,
             account: self.account,
-            status: ending.reply.map(|reply| reply.status.as_u16()),
+            status: status.map(|status| status.as_u16()),
             code: ending.code,
             task_id: ending.task_id.clone(),
             upstream_request: ending.upstream_request.clone(),
             attempts: self.attempts,
-            reply_bytes: ending.reply.map_or(0, |reply| reply.body.len() as u64),
+            reply_bytes: bytes,
             duration_micros: u64::try_from((self.recorder.clock.monotonic() - self.opened_at).as_micros())
                 .unwrap_or(u64::MAX),
         };

@@ -204,6 +204,7 @@ impl Flight {
             outcome,
             reason,
             reply: Some(&reply),
+            stream: None,
             code: verdict.code,
             task_id: verdict.task_id,
             upstream_request: verdict.upstream_request,

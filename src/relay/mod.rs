@@ -280,9 +280,7 @@ impl Relay {
     /// The model of a call, if it is in the registry: the only ones that metrics name.
     fn registered_model(&self, call: &Call) -> Option<String> {
         let catalogue = self.dispatcher.catalogue();
-        call.model
-            .clone()
-            .filter(|model| catalogue.models.contains_key(model))
+        call.model.clone().filter(|model| catalogue.models.contains_key(model))
     }
 
     /// What sends.

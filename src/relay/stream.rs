@@ -64,6 +64,8 @@ struct Account {
     /// What was asked, as an estimate: the body itself is not kept for as long as its stream lasts.
     input: u64,
     upstream_request: Option<String>,
+    /// Bytes of it that came.
+    bytes: u64,
     _open: OpenStream,
 }
 
@@ -104,6 +106,7 @@ impl Streamed {
                 holds,
                 input: estimate::input(&call.body),
                 upstream_request,
+                bytes: 0,
                 _open: metrics::stream(),
             }),
         }
@@ -122,6 +125,9 @@ impl Streamed {
             match body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.last = Instant::now();
+                    if let Some(account) = &mut self.account {
+                        account.bytes += chunk.len() as u64;
+                    }
                     let ready = &mut self.ready;
                     self.reader.push(chunk, |bytes| ready.push_back(bytes));
                 }
@@ -173,13 +179,13 @@ impl Streamed {
             self.ready.push_back(error_event(self.reader.is_between_frames()));
         }
         if let Some(account) = self.account.take() {
-            account.settle(&self.reader, end);
+            account.settle(&self.reader, end, self.status);
         }
     }
 }
 
 impl Account {
-    fn settle(self, reader: &Stream, end: End) {
+    fn settle(self, reader: &Stream, end: End, status: StatusCode) {
         let Self {
             holds:
                 Holds {
@@ -191,6 +197,7 @@ impl Account {
             model,
             input,
             upstream_request,
+            bytes,
             _open,
         } = self;
         let told = reader.ending();
@@ -226,6 +233,7 @@ impl Account {
             outcome,
             reason,
             reply: None,
+            stream: Some((status, bytes)),
             code: None,
             task_id: None,
             upstream_request,
