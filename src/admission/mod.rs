@@ -80,20 +80,28 @@ pub struct Permit {
     pub account: AccountId,
     /// A slot of the running-task limit, until it is tied to the recorded intent.
     pub running: Option<Slot<OwnerId>>,
-    seats: Option<Seats>,
+    owner: Option<Slot<OwnerId>>,
+    seat: Option<Seat>,
 }
 
+/// A place at an account.
 #[derive(Debug)]
-struct Seats {
-    _owner: Slot<OwnerId>,
-    _account: Slot<OwnerId>,
+struct Seat {
+    _slot: Slot<OwnerId>,
     _load: Load,
 }
 
 impl Permit {
     /// Gives its slots back while a retry waits. The running-task slot stays: the submit is still meant.
     pub fn step_aside(&mut self) {
-        self.seats = None;
+        self.owner = None;
+        self.seat = None;
+    }
+
+    /// Gives its place at the account back to go on at another at once. That among the calls of its owner it keeps: it
+    /// must not queue again because an account refused it.
+    pub fn leave_account(&mut self) {
+        self.seat = None;
     }
 }
 
@@ -171,15 +179,16 @@ impl Admission {
         Ok(Permit {
             account,
             running,
-            seats: Some(Seats {
-                _owner: owner_slot,
-                _account: account_slot,
+            owner: Some(owner_slot),
+            seat: Some(Seat {
+                _slot: account_slot,
                 _load: load,
             }),
         })
     }
 
-    /// Lets a call that stepped aside in again, at the account that `choose` names: the same, or another.
+    /// Lets a call that stepped aside, or left its account, in again, at the account that `choose` names: the same, or
+    /// another.
     ///
     /// # Errors
     /// [`Rejected`], or what `choose` says; the permit then still holds what it held.
@@ -197,15 +206,16 @@ impl Admission {
     ) -> Result<(), E> {
         let class = operation.class();
         let latest = self.latest(class, Instant::now(), deadline);
-        let gate = self.owner_gate(caller, class)?;
-        let owner = gate.admit(caller.owner, lane, latest).await.map_err(at_account)?;
+        if permit.owner.is_none() {
+            let gate = self.owner_gate(caller, class)?;
+            permit.owner = Some(gate.admit(caller.owner, lane, latest).await.map_err(at_account)?);
+        }
         let (account, gates) = self.choose(class, choose)?;
         let load = gates.load(class);
         let slot = gates.enter(class, caller.owner, lane, latest).await?;
         permit.account = account;
-        permit.seats = Some(Seats {
-            _owner: owner,
-            _account: slot,
+        permit.seat = Some(Seat {
+            _slot: slot,
             _load: load,
         });
         Ok(())

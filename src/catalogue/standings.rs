@@ -62,6 +62,12 @@ impl Standings {
     /// Shows a decision that was committed.
     pub(super) fn decided(&self, id: AccountId, standing: Standing) {
         self.lock().insert(id, standing);
+        self.remind(id, standing);
+    }
+
+    /// Tells the pool what a person has decided, though nothing that is written down changes for it: it may have seen
+    /// something since that is not, such as failures.
+    pub(super) fn remind(&self, id: AccountId, standing: Standing) {
         if let Some(follower) = self.follower.get() {
             follower(id, standing);
         }

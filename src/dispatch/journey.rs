@@ -47,6 +47,17 @@ pub(super) struct Leg {
     pub(super) trial: Trial,
 }
 
+impl Journey {
+    /// Gives back a turn of which nothing was used: its account may be chosen again.
+    pub fn give_back(&mut self) {
+        if let Way::Pooled(way) = &mut self.way
+            && let (Some(turn), Some(leg)) = (way.turn.take(), way.legs.get_mut(way.at))
+        {
+            leg.trial.give_back(turn);
+        }
+    }
+}
+
 impl Leg {
     pub(super) fn new(target: &catalogue::Target, bounds: Bounds) -> Self {
         Self {

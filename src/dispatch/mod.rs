@@ -232,23 +232,44 @@ impl Dispatcher {
         };
         let at = Moment::of(self.clock.as_ref());
         let mut pools = self.pools();
-        let mut why: Option<Unusable> = None;
+        let mut changed = Changes::new();
+        let mut chosen = Err(NO_POOL);
         for (place, leg) in way.legs.iter_mut().enumerate().skip(way.at) {
             let unusable = match pools.get_mut(&leg.upstream) {
                 None => NO_POOL,
                 Some(pool) => match pool.choose(&mut leg.trial, at) {
                     Ok(turn) => {
-                        let account = turn.account();
-                        way.at = place;
-                        way.turn = Some(turn);
-                        return Ok(account);
+                        chosen = Ok((place, turn));
+                        break;
                     }
-                    Err(unusable) => unusable,
+                    Err(unusable) => {
+                        changed.extend(pool.conclude(&mut leg.trial, at));
+                        unusable
+                    }
                 },
             };
-            why = Some(why.map_or(unusable, |why| soonest(why, unusable)));
+            chosen = chosen.map_err(|why| why.or_sooner(unusable));
         }
-        Err(why.unwrap_or(NO_POOL))
+        drop(pools);
+        self.note(changed);
+        let (place, turn) = chosen?;
+        let account = turn.account();
+        way.at = place;
+        way.turn = Some(turn);
+        Ok(account)
+    }
+
+    /// Whether a journey may go where it was let in: nothing has happened to the account while it waited. If not, give
+    /// its turn back ([`Journey::give_back`]) and choose again.
+    #[must_use]
+    pub fn stands(&self, journey: &Journey) -> bool {
+        let Way::Pooled(way) = &journey.way else { return true };
+        let (Some(turn), Some(leg)) = (&way.turn, way.legs.get(way.at)) else {
+            return true;
+        };
+        let pools = self.pools();
+        let pool = pools.get(&leg.upstream);
+        pool.is_none_or(|pool| pool.still(&leg.trial, turn, self.clock.monotonic()))
     }
 
     /// Chooses where a call goes on that was at `before`: there, if it still has its turn, else where the pool says.
@@ -336,7 +357,11 @@ impl Dispatcher {
         if call.operation.protocol() == Protocol::Volcengine {
             return match retry::next(attempt, call.operation.class(), made, moment) {
                 retry::Next::After(wait, reason) => Next::Again(wait, reason),
-                retry::Next::Stop => self.finish(journey, of_volcengine(attempt), at),
+                retry::Next::Stop => {
+                    self.finish(journey, of_volcengine(attempt), at);
+                    self.conclude(journey);
+                    Next::Stop
+                }
             };
         }
         let ending = match &attempt.result {
@@ -384,15 +409,18 @@ impl Dispatcher {
         let Some(pool) = pools.get_mut(&leg.upstream) else {
             return Next::Stop;
         };
-        let pool::Ended { mut next, changed } = pool.ended(&mut leg.trial, turn, ending, at);
+        let pool::Ended { mut next, mut changed } = pool.ended(&mut leg.trial, turn, ending, at);
         let reason = pool::rotation::reason(ending, leg.trial.keyed());
-        if let (Next::Stop, Some(reason)) = (next, reason) {
-            // The next target may serve what this one refused.
+        if let (Next::Stop | Next::Again(..), Some(reason)) = (next, reason)
+            && leg.trial.has_time(at.now)
+        {
+            // The next target may serve what this one refused, without a wait.
             let later = way.legs.iter().enumerate().skip(way.at + 1).find(|(_, leg)| {
                 let pool = pools.get(&leg.upstream);
                 pool.is_some_and(|pool| pool.usable(&leg.model, at.now).is_ok())
             });
             if let Some((place, _)) = later {
+                changed.extend(conclude(&mut pools, way, at));
                 way.at = place;
                 next = Next::Elsewhere(reason);
             }
@@ -400,6 +428,27 @@ impl Dispatcher {
         drop(pools);
         self.note(changed);
         next
+    }
+
+    /// A call ends, perhaps in the middle of its way: what its accounts said takes effect. Doing it twice changes nothing.
+    ///
+    /// Given back is why its next attempt, or another call for its model, would find no account; `None` where it would.
+    pub fn conclude(&self, journey: &mut Journey) -> Option<Unusable> {
+        let Way::Pooled(way) = &mut journey.way else {
+            return None;
+        };
+        let at = Moment::of(self.clock.as_ref());
+        let mut pools = self.pools();
+        let changed = conclude(&mut pools, way, at);
+        let mut unusable = Some(NO_POOL);
+        for leg in &way.legs {
+            let pool = pools.get(&leg.upstream);
+            let usable = pool.map_or(Err(NO_POOL), |pool| pool.usable(&leg.model, at.now));
+            unusable = unusable.and_then(|why| Some(why.or_sooner(usable.err()?)));
+        }
+        drop(pools);
+        self.note(changed);
+        unusable
     }
 
     fn note(&self, changed: Changes) {
@@ -443,20 +492,15 @@ fn of_volcengine(attempt: &Attempt) -> Ending {
     }
 }
 
-/// Of two reasons, the one that ends first; an account that only cools makes it a matter of waiting.
-fn soonest(one: Unusable, other: Unusable) -> Unusable {
-    let kind = match (one.kind, other.kind) {
-        (UnusableKind::Limited, UnusableKind::Limited) => UnusableKind::Limited,
-        _ => UnusableKind::NoAccount,
-    };
-    Unusable {
-        retry_after: one.retry_after.min(other.retry_after),
-        kind,
-    }
+/// What the accounts of the target that a call is at said to it takes effect.
+fn conclude(pools: &mut BTreeMap<UpstreamName, Pool>, way: &mut Pooled, at: Moment) -> Changes {
+    let leg = way.legs.get_mut(way.at);
+    let concluded = leg.and_then(|leg| Some(pools.get_mut(&leg.upstream)?.conclude(&mut leg.trial, at)));
+    concluded.unwrap_or_default()
 }
 
 /// There is no such upstream, or it has no account: only a person can change that.
 const NO_POOL: Unusable = Unusable {
-    retry_after: Duration::from_mins(1),
+    retry_after: Duration::from_hours(1),
     kind: UnusableKind::NoAccount,
 };

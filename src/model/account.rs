@@ -118,4 +118,13 @@ impl Standing {
             since: now,
         }
     }
+
+    /// How it stands at a moment, if nothing happens until then: cooling ends by itself, a probe has to be made.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        match self.state {
+            AccountState::Cooling { until } if until <= now => Self::fresh(until),
+            _ => self,
+        }
+    }
 }

@@ -43,7 +43,15 @@ pub struct Pending<S: Seat> {
     claimed: Option<Claimed>,
     seat: Option<S>,
     sent: Option<Box<dyn Sent>>,
+    doubt: Doubt,
     attempts: u32,
+}
+
+/// Whether an attempt that may have been done was followed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    None,
+    Left,
 }
 
 /// What came of a call, as its relay tells it.
@@ -113,6 +121,7 @@ impl<S: Seat> Pending<S> {
             claimed,
             seat: Some(seat),
             sent: None,
+            doubt: Doubt::None,
             attempts: 0,
         }
     }
@@ -138,6 +147,11 @@ impl<S: Seat> Pending<S> {
     /// The attempt ended without a byte sent, or was refused outright: a drop now settles as not sent.
     pub fn back_at_the_start(&mut self) {
         self.sent = None;
+    }
+
+    /// The attempt may have been done, and yet another follows: a drop settles as unknown from now on.
+    pub const fn doubt(&mut self) {
+        self.doubt = Doubt::Left;
     }
 
     /// The slots it holds.
@@ -277,7 +291,7 @@ impl<S: Seat> Drop for Pending<S> {
         if self.seat.is_none() {
             return;
         }
-        let sent = self.sent.as_ref().is_some_and(|sent| sent.is_sent());
+        let sent = self.doubt == Doubt::Left || self.sent.as_ref().is_some_and(|sent| sent.is_sent());
         let outcome = if sent { Outcome::Unknown } else { Outcome::NotSent };
         let reason = if std::thread::panicking() {
             Reason::Interrupted

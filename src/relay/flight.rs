@@ -14,9 +14,11 @@ use super::{Answer, Content, Origin, Relay};
 use crate::admission::quota::Charge;
 use crate::admission::{Loads, Permit};
 use crate::dispatch::pool::rotation::Next;
+use crate::dispatch::pool::unusable::Unusable;
 use crate::dispatch::{Arrived, Attempt, Begun, Journey};
 use crate::model::call::{Call, HangUp};
 use crate::model::lane::Lane;
+use crate::model::operation::Protocol;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::reply::Reply;
 use crate::model::usage::{self, Usage};
@@ -24,7 +26,7 @@ use crate::record::{Claimed, Ending, Pending, Recorded, RunningSlot, Sent, Wait}
 use crate::telemetry::metrics;
 use crate::upstream::error::{Fault, Phase};
 use crate::upstream::mark::SentMark;
-use crate::upstream::{Form, Verdict, openai};
+use crate::upstream::{Form, Symptom, Verdict, openai};
 
 /// A paid call on its way.
 pub(super) struct Flight {
@@ -73,13 +75,15 @@ impl Flight {
         self.opened.get_or_init(|| pending.intent());
         self.charge.sent();
         let mut upstream_time = Duration::ZERO;
+        let mut so_far = Outcome::NotSent;
         loop {
             let mark = SentMark::default();
             pending.attempting(mark.clone());
             let Some(attempt) = self.fly(&pending, &journey, mark).await else {
-                return Err(self.withdraw(pending).await);
+                return Err(self.withdraw(pending, journey, so_far).await);
             };
             upstream_time += attempt.took;
+            so_far = together(so_far, attempt.outcome());
             let moment = || relay.moment(call.operation.class(), self.deadline);
             let next = relay
                 .dispatcher
@@ -88,14 +92,17 @@ impl Flight {
                 Next::Stop => {
                     let added = relay.clock.monotonic().saturating_duration_since(call.arrived);
                     metrics::overhead(call.operation, added.saturating_sub(upstream_time));
-                    return self.land(pending, journey, attempt).await;
+                    return self.land(pending, journey, attempt, so_far).await;
                 }
-                Next::Again(wait, reason) => (wait, reason),
-                Next::Elsewhere(reason) => (Duration::ZERO, reason),
+                Next::Again(wait, reason) => (Some(wait), reason),
+                Next::Elsewhere(reason) => (None, reason),
             };
-            pending.back_at_the_start();
+            match so_far {
+                Outcome::Unknown => pending.doubt(),
+                _ => pending.back_at_the_start(),
+            }
             if let Back::No = self.go_on(&mut pending, &mut journey, wait).await {
-                return self.land(pending, journey, attempt).await;
+                return self.land(pending, journey, attempt, so_far).await;
             }
             metrics::retry(reason);
         }
@@ -123,15 +130,19 @@ impl Flight {
     }
 
     /// Waits for the next attempt without holding a slot that another could use, and is let in again: where it was, or at
-    /// the account that the pool chooses. Another account is written down before anything is sent to it.
-    async fn go_on(&self, pending: &mut Pending<PermitSeat>, journey: &mut Journey, wait: Duration) -> Back {
+    /// the account that the pool chooses. Without a wait it keeps its place among the calls of its owner. Another account
+    /// is written down before anything is sent to it.
+    async fn go_on(&self, pending: &mut Pending<PermitSeat>, journey: &mut Journey, wait: Option<Duration>) -> Back {
         let Some(seat) = pending.seat_mut() else {
             return Back::No;
         };
-        seat.permit.step_aside();
+        match wait {
+            Some(_) => seat.permit.step_aside(),
+            None => seat.permit.leave_account(),
+        }
         let before = seat.permit.account;
         let again = async {
-            sleep(wait).await;
+            sleep(wait.unwrap_or_default()).await;
             let Self { relay, call, .. } = self;
             let choose = |loads: &Loads<'_>| {
                 relay
@@ -158,41 +169,49 @@ impl Flight {
         }
     }
 
-    async fn withdraw(&self, pending: Pending<PermitSeat>) -> RelayError {
+    /// Settles a call whose last attempt was not sent, by those before it.
+    async fn withdraw(&self, pending: Pending<PermitSeat>, mut journey: Journey, so_far: Outcome) -> RelayError {
+        self.relay.dispatcher.conclude(&mut journey);
+        let outcome = together(so_far, Outcome::NotSent);
+        let intent = Some(pending.intent()).filter(|_| !outcome.frees_the_key());
         pending
-            .settle(Ending::unanswered(Outcome::NotSent, Reason::HungUp), Wait::Not)
+            .settle(Ending::unanswered(outcome, Reason::HungUp), Wait::Not)
             .await;
-        RelayError::Deadline { intent: None }
+        RelayError::Deadline { intent }
     }
 
-    /// Settles by the last attempt, and gives the caller what can be given.
+    /// Settles by the last attempt and what the ones before left open, and gives the caller what can be given.
     async fn land(
         self,
         pending: Pending<PermitSeat>,
-        journey: Journey,
+        mut journey: Journey,
         attempt: Attempt,
+        outcome: Outcome,
     ) -> Result<Answer, RelayError> {
-        let outcome = attempt.outcome();
         let intent = Some(pending.intent()).filter(|_| !outcome.frees_the_key());
         let wait = match self.call.on_hang_up() {
             HangUp::Finishes => Wait::ForCommit,
             HangUp::Cancels => Wait::Not,
         };
+        let retry_after = attempt.retry_after(self.relay.clock.wall());
         let (reply, verdict) = match attempt.result {
             Ok(Arrived::Whole(reply, verdict)) => (Arc::new(reply), verdict),
             Ok(Arrived::Stream(begun)) => return Ok(self.stream(pending, journey, begun)),
             Err(error) => {
+                self.relay.dispatcher.conclude(&mut journey);
                 let (reason, cause) = unanswered(error.phase, error.fault);
                 pending.settle(Ending::unanswered(outcome, reason), wait).await;
                 return Err(RelayError::Upstream { cause, intent });
             }
         };
+        let unusable = self.relay.dispatcher.conclude(&mut journey);
         let reason = if unreadable(&verdict) {
             Reason::Unreadable
         } else {
             Reason::Replied
         };
         let form = verdict.form;
+        let unusable = unusable.filter(|unusable| self.speaks_of_the_pool(verdict.symptom, retry_after, *unusable));
         let consumed = self.consumed(&reply, outcome);
         match (outcome, consumed) {
             (_, Some((usage, _))) => self.charge.settle(usage.total()),
@@ -211,6 +230,9 @@ impl Flight {
             consumed,
         };
         let recorded = pending.settle(ending, wait).await;
+        if let Some(unusable) = unusable {
+            return Err(RelayError::Unusable(unusable));
+        }
         match passable(&reply, form) {
             Ok(()) => Ok(Answer {
                 content: Content::Whole(reply),
@@ -221,6 +243,17 @@ impl Flight {
             }),
             Err(cause) => Err(RelayError::Upstream { cause, intent }),
         }
+    }
+
+    /// Whether a reply is about an account rather than the call, so that, where no account is left, the caller is told what
+    /// the next one will be told. A 429 that asks for no longer wait than that passes. Volcengine's words always do.
+    fn speaks_of_the_pool(&self, symptom: Symptom, retry_after: Option<Duration>, unusable: Unusable) -> bool {
+        let refused = match symptom {
+            Symptom::Unauthorized | Symptom::Forbidden | Symptom::Exhausted => true,
+            Symptom::Limited => retry_after.is_none_or(|asked| asked > unusable.retry_after + SECOND),
+            Symptom::Healthy | Symptom::Neutral | Symptom::Failing => false,
+        };
+        refused && self.call.operation.protocol() == Protocol::OpenAi
     }
 
     /// What a whole reply says it cost, else an estimate; nothing for what is not counted in tokens.
@@ -259,6 +292,14 @@ enum Back {
     No,
 }
 
+/// What came of a call so far, after its next attempt: once something may have been paid, only a success says more.
+const fn together(so_far: Outcome, next: Outcome) -> Outcome {
+    match (so_far, next) {
+        (Outcome::Unknown, Outcome::Refused | Outcome::NotSent | Outcome::Rejected) => Outcome::Unknown,
+        _ => next,
+    }
+}
+
 /// Why there is no reply, for the record and for the caller.
 fn unanswered(phase: Phase, fault: Fault) -> (Reason, Failure) {
     match (phase, fault) {
@@ -288,3 +329,6 @@ pub(super) fn passable(reply: &Reply, form: Form) -> Result<(), Failure> {
         _ => Err(Failure::Unusable),
     }
 }
+
+/// What is told is rounded up to it.
+const SECOND: Duration = Duration::from_secs(1);

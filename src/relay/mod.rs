@@ -296,16 +296,22 @@ impl Relay {
         journey: &mut Journey,
         deadline: Instant,
     ) -> Result<Permit, RelayError> {
-        let choose = |loads: &Loads<'_>| {
-            self.dispatcher
-                .choose(journey, |account| loads.of(account))
-                .map_err(RelayError::from)
-        };
-        let admitted = self
-            .admission
-            .admit(&call.caller, call.operation, lane, choose, deadline)
-            .await;
-        admitted.inspect_err(|error| self.count_refusal(call, error))
+        loop {
+            let choose = |loads: &Loads<'_>| {
+                self.dispatcher
+                    .choose(journey, |account| loads.of(account))
+                    .map_err(RelayError::from)
+            };
+            let admitting = self
+                .admission
+                .admit(&call.caller, call.operation, lane, choose, deadline);
+            let permit = admitting.await.inspect_err(|error| self.count_refusal(call, error))?;
+            if self.dispatcher.stands(journey) {
+                return Ok(permit);
+            }
+            // Its account was taken out of use while it waited there.
+            journey.give_back();
+        }
     }
 
     /// From the head of a request to its answer, or to the head of it where that is a stream.

@@ -42,6 +42,8 @@ mod passthrough;
 #[cfg(test)]
 mod path;
 #[cfg(test)]
+mod pools;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod retry;

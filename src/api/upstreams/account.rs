@@ -322,7 +322,8 @@ fn account_id(text: &str) -> Result<AccountId, ApiError> {
 impl AccountView {
     /// As it stands now.
     fn of(account: &Account, services: &Services) -> Self {
-        Self::new(account, services.curator.standings().of(account.id))
+        let standing = services.curator.standings().of(account.id);
+        Self::new(account, standing.map(|standing| standing.at(services.clock.wall())))
     }
 
     fn new(account: &Account, standing: Option<Standing>) -> Self {

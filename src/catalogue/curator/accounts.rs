@@ -157,6 +157,7 @@ impl Curator {
             Decision::Reset => Standing::fresh(now),
         };
         if let Some(known) = known.filter(|known| (known.state, known.reason) == (standing.state, standing.reason)) {
+            self.standings.remind(id, known);
             return Ok(known);
         }
         let edit = (Edit::Decide(id, standing), by.did(decision.label(), id));
@@ -172,14 +173,18 @@ impl Curator {
     pub async fn reset_failed(&self, by: By) -> Result<usize, CurateError> {
         let turn = self.turn().await;
         let now = self.clock.wall();
-        let has_failed = |account: &&Account| {
-            let standing = self.standings.of(account.id);
-            standing.is_some_and(|known| known.state != AccountState::Active && known.state != AccountState::OUT)
+        let state = |account: &Account| {
+            let known = self.standings.of(account.id);
+            known.map_or(AccountState::Active, |known| known.state)
         };
         let catalogue = self.catalogue.load_full();
         let accounts = self.signing.iter().chain(&catalogue.accounts);
+        let active = accounts
+            .clone()
+            .filter(|account| state(account) == AccountState::Active);
+        active.for_each(|account| self.standings.remind(account.id, Standing::fresh(now)));
         let edits: Vec<_> = accounts
-            .filter(has_failed)
+            .filter(|account| !matches!(state(account), AccountState::Active | AccountState::OUT))
             .map(|account| {
                 let edit = Edit::Decide(account.id, Standing::fresh(now));
                 (edit, by.did(Decision::Reset.label(), account.id))

@@ -66,6 +66,14 @@ impl Breaker {
         self.0 = Inner::Closed(0);
     }
 
+    /// The head of a good reply is here, but its end is not: traffic flows, and one failure stops it again. A stream may
+    /// last for long, and nobody is to wait for its end.
+    pub(super) const fn begin(&mut self) {
+        if let Inner::Tripped(_) = self.0 {
+            self.0 = Inner::Closed(FAILURES - 1);
+        }
+    }
+
     /// A call that it let through failed. The fifth in a row trips it, and so does a probe.
     pub(super) fn fail(&mut self, now: Instant) -> Effect {
         self.0 = match self.0 {
@@ -151,5 +159,15 @@ mod tests {
         assert_eq!(breaker.state(later + OPEN), BreakerState::HalfOpen);
         breaker.succeed();
         assert_eq!(breaker.state(later + OPEN), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_probe_that_has_only_begun_lets_traffic_flow_until_the_first_failure() {
+        let now = Instant::now();
+        let mut breaker = tripped(now);
+        breaker.begin();
+        assert_eq!(breaker.state(now), BreakerState::Closed);
+        breaker.begin();
+        assert_eq!(breaker.fail(now), Effect::Tripped);
     }
 }

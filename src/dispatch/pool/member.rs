@@ -200,6 +200,11 @@ impl Member {
         self.breaker.succeed();
     }
 
+    /// A good reply has begun.
+    pub(super) const fn began(&mut self) {
+        self.breaker.begin();
+    }
+
     /// No connection, no whole reply, or a failure of the upstream's own.
     pub(super) fn failed(&mut self, now: Instant) {
         if self.breaker.fail(now) == Effect::Tripped {

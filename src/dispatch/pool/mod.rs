@@ -196,6 +196,9 @@ impl Pool {
     #[must_use = "what changed is to be written down"]
     pub fn began(&mut self, trial: &mut Trial, turn: &Turn, at: Moment) -> Changes {
         trial.begin_reply();
+        if let Some(member) = self.current(turn.account, turn.generation) {
+            member.began();
+        }
         self.hear(trial, turn, Symptom::Healthy, None, at)
     }
 

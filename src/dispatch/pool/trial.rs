@@ -108,6 +108,11 @@ impl Trial {
         self.bounds.latest
     }
 
+    /// Whether a further attempt may still begin.
+    pub(in crate::dispatch) fn has_time(&self, now: Instant) -> bool {
+        self.reply == Reply::Awaited && now < self.bounds.latest
+    }
+
     pub(super) fn has_tried(&self, account: AccountId) -> bool {
         self.tried.contains(&account)
     }
@@ -138,10 +143,7 @@ impl Trial {
         } else {
             self.switches += 1;
         }
-        self.reply == Reply::Awaited
-            && self.attempts < self.bounds.max_attempts
-            && self.switches < MOST_SWITCHES
-            && now < self.bounds.latest
+        self.has_time(now) && self.attempts < self.bounds.max_attempts && self.switches < MOST_SWITCHES
     }
 
     /// Hears what an account said. Given back is what may be acted upon now.

@@ -51,6 +51,16 @@ impl Unusable {
         let retry_after = soonest.map_or(PROBE_AFTER, |soonest| soonest.saturating_duration_since(now));
         Self { retry_after, kind }
     }
+
+    /// Of two pools, what ends first: then one of them serves.
+    #[must_use]
+    pub fn or_sooner(self, other: Self) -> Self {
+        if other.retry_after < self.retry_after {
+            other
+        } else {
+            self
+        }
+    }
 }
 
 /// The shortest wait that is told.
