@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::cors::Sharing;
 use super::error::{ApiError, Code, from_poem};
 use super::routes::Routes;
-use super::{Services, cors, peer, ratelimit, relayed, security};
+use super::{Services, cors, model_path, peer, ratelimit, relayed, security};
 use crate::crypto::entropy;
 use crate::model::clock::Clock;
 use crate::model::id::RequestId;
@@ -144,7 +144,10 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
 impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        if let Some(uri) = model_path::escape(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         let arrival = self.arrival(&request);
         let route = self.routes.label(request.uri().path());
         let method = method_label(request.method());

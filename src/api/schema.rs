@@ -26,7 +26,7 @@ pub struct ErrorDetail {
     pub audit_id: Option<u64>,
 }
 
-/// The one envelope of every error: OpenAI's shape and Volcengine's side by side.
+/// The one envelope of every error: OpenAI's shape, Volcengine's, and that of the vision routes, side by side.
 #[derive(Debug, Object)]
 pub struct ErrorEnvelope {
     /// What an error says.
@@ -41,6 +41,8 @@ pub struct ErrorEnvelope {
     pub request_id: String,
     /// Always null: Volcengine's clients look for it.
     pub data: Option<bool>,
+    /// Always false: callers of the vision routes look for it.
+    pub success: bool,
 }
 
 /// The headers that an error of a status carries.

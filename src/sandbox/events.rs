@@ -62,9 +62,13 @@ pub(super) fn without_done(reply: Reply) -> Reply {
 
 /// Sends the last event twice.
 pub(super) fn doubled_done(reply: Reply) -> Reply {
-    let repeat = |piece| match is_done(&piece) {
-        true => stream::iter(vec![Ok(DONE), Ok(DONE)]),
-        false => stream::iter(vec![piece]),
+    let repeat = |piece| {
+        let repeated = if is_done(&piece) {
+            vec![Ok(DONE), Ok(DONE)]
+        } else {
+            vec![piece]
+        };
+        stream::iter(repeated)
     };
     map_stream(reply, |pieces| pieces.flat_map(repeat).boxed())
 }

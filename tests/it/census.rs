@@ -11,7 +11,7 @@ use tollgate::model::key::{Limits, Schemes, Scope, Scopes};
 use crate::support::{Client, Relay, Reply, document_operations, query_body, submit_body};
 
 /// What anybody may ask. `/metrics` has rules of its own.
-const OPEN: [&str; 4] = ["/health", "/ready", "/docs", "/openapi.json"];
+const OPEN: [&str; 5] = ["/health", "/ready", "/api/vision/health", "/docs", "/openapi.json"];
 
 /// One operation of the document, ready to be asked for.
 struct Route {

@@ -102,6 +102,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("telemetry", "model::outcome", "closed label sets are the model's enums"),
     ("telemetry", "model::record", "closed label sets are the model's enums"),
     (
+        "telemetry",
+        "model::usage",
+        "tokens are counted as the model writes them down",
+    ),
+    (
         "relay",
         "config::UnknownTasks",
         "who may ask about a task that we never saw is the relay's to decide",
@@ -124,6 +129,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ),
     (
         "relay",
+        "upstream::Symptom",
+        "the end of a stream tells the pool how its account stands",
+    ),
+    (
+        "relay",
         "upstream::Verdict",
         "the flow settles what the protocol read from a reply",
     ),
@@ -136,6 +146,16 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "relay",
         "upstream::mark",
         "only the mark tells a call that was never sent from one whose fate is unknown",
+    ),
+    (
+        "relay",
+        "upstream::openai",
+        "a call's tokens are estimated before it, and read from its reply or its stream",
+    ),
+    (
+        "relay",
+        "upstream::transport::Arriving",
+        "a stream is passed on while it arrives",
     ),
     (
         "relay",

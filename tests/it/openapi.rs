@@ -9,10 +9,13 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use tollgate::sandbox::{Fault, Rule};
 
-use crate::support::{Relay, document_operations, submit_body};
+use crate::support::{Client, Relay, document_operations, submit_body};
 
 /// Routes that need no credential.
-const OPEN: [&str; 3] = ["/health", "/ready", "/metrics"];
+const OPEN: [&str; 4] = ["/health", "/ready", "/api/vision/health", "/metrics"];
+
+/// Routes whose 503 has a shape of its own, which platforms and clients read.
+const PROBES: [&str; 2] = ["/ready", "/api/vision/health"];
 
 #[test]
 fn the_committed_document_is_the_one_that_is_served() {
@@ -127,7 +130,7 @@ fn every_error_of_every_operation_has_the_envelope_and_its_headers() {
         if operation.get("requestBody").is_some() {
             expected.extend(["408", "413"]);
         }
-        if operation["tags"][0] == "Volcengine" {
+        if ["Volcengine", "OpenAI"].contains(&text(&operation["tags"][0])) {
             expected.extend(["404", "502", "504"]);
         }
         for status in expected {
@@ -138,8 +141,7 @@ fn every_error_of_every_operation_has_the_envelope_and_its_headers() {
             let place = format!("{method} {path} {status}");
             assert!(response["headers"].get("X-Request-Id").is_some(), "{place}");
             let is_limit = ["429", "503"].contains(&status.as_str());
-            // Readiness has a shape of its own, which platforms read.
-            if status.starts_with(['4', '5']) && path != "/ready" {
+            if status.starts_with(['4', '5']) && !PROBES.contains(&path.as_str()) {
                 let schema = &response["content"]["application/json"]["schema"]["$ref"];
                 assert_eq!(schema, "#/components/schemas/ErrorEnvelope", "{place}");
                 assert_eq!(response["headers"].get("Retry-After").is_some(), is_limit, "{place}");
@@ -151,7 +153,21 @@ fn every_error_of_every_operation_has_the_envelope_and_its_headers() {
 #[test]
 fn relayed_bodies_have_open_schemas() {
     let schemas = &document()["components"]["schemas"];
-    for name in ["VolcengineRequest", "VolcengineReply", "AuditEntry"] {
+    for name in [
+        "VolcengineRequest",
+        "VolcengineReply",
+        "ChatRequest",
+        "ChatReply",
+        "CompletionRequest",
+        "CompletionReply",
+        "EmbeddingRequest",
+        "EmbeddingReply",
+        "ResponseRequest",
+        "ResponseReply",
+        "ImageRequest",
+        "ImageReply",
+        "AuditEntry",
+    ] {
         assert_eq!(schemas[name]["additionalProperties"], serde_json::json!({}), "{name}");
         assert!(!schemas[name]["properties"].as_object().unwrap().is_empty(), "{name}");
         for (field, schema) in schemas[name]["properties"].as_object().unwrap() {
@@ -195,7 +211,7 @@ async fn the_routes_of_the_document_are_the_routes_there_are() {
 #[tokio::test]
 async fn the_examples_work() {
     let relay = Relay::build()
-        .with("OPENAI_API_KEY", "fake-openai-key")
+        .with_openai_upstreams()
         .with("MEGALLM_BASE_URL", "http://127.0.0.1:9/v1")
         .start()
         .await;
@@ -205,32 +221,34 @@ async fn the_examples_work() {
     let task = client.submit(&submit_body("examples")).await.task_id();
     let key = relay.client("to be changed").await.issued().key.id.to_string();
     let document = document();
-    let mut tried = 0;
     for (path, method, operation) in document_operations(&document) {
-        let examples = &operation["requestBody"]["content"]["application/json"]["examples"];
-        for (name, example) in examples.as_object().into_iter().flatten() {
-            tried += 1;
-            let mut body = example["value"].clone();
-            if name == "query" {
+        if operation.get("requestBody").is_none() {
+            continue;
+        }
+        let examples = examples(&document, operation);
+        assert!(!examples.is_empty(), "{path} has no example");
+        for (summary, mut body) in examples {
+            if operation["tags"][0] == "Volcengine" && body.get("task_id").is_some() {
                 body["task_id"] = Value::from(task.clone());
             }
-            let (asked, path) = match text(&operation["operationId"]) {
-                "volcengine" => (&client, format!("/?{}&Version=2022-08-31", action(example))),
-                "submit" | "getResult" => (&client, path.clone()),
-                "resolveIntent" => (&admin, path.replace("{id}", &unknown_intent(&relay).await.to_string())),
-                "addAccount" | "importAccounts" => (&admin, path.replace("{id}", "mine")),
+            if let Some(model) = body["model"].as_str() {
+                register(&admin, model).await;
+            }
+            let (asked, path) = match (text(&operation["tags"][0]), text(&operation["operationId"])) {
+                (_, "volcengine") => (&client, format!("/?{}&Version=2022-08-31", action(&summary))),
+                ("Volcengine" | "OpenAI" | "Vision", _) => (&client, path.clone()),
+                (_, "resolveIntent") => (&admin, path.replace("{id}", &unknown_intent(&relay).await.to_string())),
+                (_, "addAccount" | "importAccounts") => (&admin, path.replace("{id}", "mine")),
                 _ => (&admin, path.replace("{id}", &key)),
             };
             let reply = asked.send(method.clone(), &path, &body.to_string()).await.unwrap();
             assert!(
                 reply.status.is_success(),
-                "{path} {name}: {}",
+                "{path} {summary}: {}",
                 String::from_utf8_lossy(&reply.body)
             );
         }
     }
-    let bodies = document_operations(&document).filter(|(_, _, operation)| operation.get("requestBody").is_some());
-    assert!(tried >= bodies.count(), "an operation has no example");
 }
 
 #[tokio::test]
@@ -264,9 +282,31 @@ async fn unknown_intent(relay: &Relay) -> u64 {
     reply.json()["error"]["audit_id"].as_u64().unwrap()
 }
 
+/// The bodies to try an operation with, each with its summary: its own examples, else that of its schema.
+fn examples(document: &Value, operation: &Value) -> Vec<(String, Value)> {
+    let content = &operation["requestBody"]["content"]["application/json"];
+    if let Some(examples) = content["examples"].as_object() {
+        let example = |example: &Value| (text(&example["summary"]).to_owned(), example["value"].clone());
+        return examples.values().map(example).collect();
+    }
+    let example = resolve(document, &content["schema"]).get("example");
+    example
+        .map(|example| (String::new(), example.clone()))
+        .into_iter()
+        .collect()
+}
+
+/// Has the model served by `openai`.
+async fn register(admin: &Client, model: &str) {
+    let target = serde_json::json!({ "targets": [{ "upstream": "openai", "model": model }] });
+    let path = format!("/admin/models/{model}");
+    let reply = admin.send(Method::PUT, &path, &target.to_string()).await.unwrap();
+    assert_eq!(reply.status, 200, "{reply:?}");
+}
+
 /// The `Action=…` at the start of an example's summary.
-fn action(example: &Value) -> &str {
-    text(&example["summary"]).split(',').next().unwrap()
+fn action(summary: &str) -> &str {
+    summary.split(',').next().unwrap()
 }
 
 fn document() -> Value {

@@ -1,6 +1,7 @@
 //! Every error as a client sees it: one envelope, one table of statuses.
 //!
-//! `error` has the words that OpenAI's SDKs read, the numbers beside it are what Volcengine's clients act on.
+//! `error` has the words that OpenAI's SDKs read, the numbers beside it are what Volcengine's clients act on, and
+//! `success` is what callers of the vision routes look at.
 
 mod code;
 mod from;
@@ -146,6 +147,7 @@ impl ApiError {
             "message": self.message,
             "request_id": request,
             "data": null,
+            "success": false,
         });
         let mut response = Response::builder()
             .status(self.status)
@@ -262,6 +264,7 @@ mod tests {
         assert_eq!(body["error"]["type"], "rate_limit_error");
         assert_eq!(body["code"], 50_430);
         assert_eq!(body["request_id"], request.to_string());
+        assert_eq!(body["success"], false);
     }
 
     #[test]

@@ -73,6 +73,8 @@ impl ModelsApi {
     }
 
     /// Show a model
+    ///
+    /// In OpenAI's shape, with its context length where that is known.
     #[oai(path = "/v1/models/:id", method = "get", operation_id = "retrieveModel")]
     async fn show(
         &self,

@@ -111,7 +111,7 @@ impl ModelsApi {
     async fn show(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
-        /// Its name; a slash in it is written `%2F`.
+        /// Its name. Slashes may stand as they are, or as `%2F`.
         id: Path<String>,
     ) -> Result<Json<RegisteredModel>, ApiError> {
         let catalogue = authorized.services.curator.catalogue().load();
@@ -127,7 +127,7 @@ impl ModelsApi {
     async fn put(
         &self,
         authorized: Authorized<ToAdmin, Json<PutModel>>,
-        /// Its name; a slash in it is written `%2F`.
+        /// Its name. Slashes may stand as they are, or as `%2F`.
         id: Path<String>,
     ) -> Result<Json<RegisteredModel>, ApiError> {
         let by = by(&authorized);
@@ -154,7 +154,7 @@ impl ModelsApi {
     async fn remove(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
-        /// Its name; a slash in it is written `%2F`.
+        /// Its name. Slashes may stand as they are, or as `%2F`.
         id: Path<String>,
     ) -> Result<Json<Removed>, ApiError> {
         let by = by(&authorized);

@@ -247,6 +247,7 @@ impl Reply {
         assert_eq!((&body["code"], &body["status"]), (&number.into(), &number.into()));
         assert_eq!(body["message"], body["error"]["message"]);
         assert!(body["data"].is_null() && body["error"]["type"].is_string(), "{body}");
+        assert_eq!(body["success"], false);
         let request = self.header("x-request-id").expect("every answer names its request");
         assert!(request.starts_with("req_"), "{request}");
         assert_eq!(

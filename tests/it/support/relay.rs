@@ -55,10 +55,18 @@ pub(crate) struct Builder {
     pub(crate) disk: Disk,
     upstream: Option<Arc<Imitation>>,
     accounts: Vec<(&'static str, &'static str)>,
+    openai: OpenAiUpstreams,
     elsewhere: Option<SocketAddr>,
     task_duration: Duration,
     transport: Option<Arc<dyn Transport>>,
     server_limits: ServerLimits,
+}
+
+/// Which OpenAI-compatible upstreams stand in the environment besides what a test sets itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OpenAiUpstreams {
+    None,
+    Imitated,
 }
 
 impl Relay {
@@ -74,6 +82,7 @@ impl Relay {
             disk: Disk::default(),
             upstream: None,
             accounts: vec![(UPSTREAM_KEY, UPSTREAM_SECRET)],
+            openai: OpenAiUpstreams::None,
             elsewhere: None,
             task_duration: Duration::from_secs(3),
             transport: None,
@@ -256,6 +265,12 @@ impl Builder {
         self
     }
 
+    /// The imitation is the upstreams `openai` and `dashscope` too.
+    pub(crate) fn with_openai_upstreams(mut self) -> Self {
+        self.openai = OpenAiUpstreams::Imitated;
+        self
+    }
+
     /// Calls go to this address, not to the imitation.
     pub(crate) fn upstream_at(mut self, address: SocketAddr) -> Self {
         self.elsewhere = Some(address);
@@ -298,10 +313,18 @@ impl Builder {
         };
         let address = self.elsewhere.unwrap_or_else(|| upstream.addr());
         let (access, secret): (Vec<_>, Vec<_>) = self.accounts.iter().copied().unzip();
-        let vars = (self.vars.clone())
+        let mut vars = (self.vars.clone())
             .with("VOLC_ACCESSKEY", &access.join(","))
             .with("VOLC_SECRETKEY", &secret.join(","))
             .with("VOLC_HOST", &address.to_string());
+        if self.openai == OpenAiUpstreams::Imitated {
+            // The imitation takes the secret key of an account as a bearer token.
+            vars = vars
+                .with("OPENAI_API_KEY", UPSTREAM_SECRET)
+                .with("OPENAI_BASE_URL", &format!("http://{address}/v1"))
+                .with("DASHSCOPE_API_KEY", UPSTREAM_SECRET)
+                .with("DASHSCOPE_BASE_URL", &format!("http://{address}/compatible-mode/v1"));
+        }
         let config = Config::parse(&vars).unwrap();
         let outside = Outside {
             clock: self.clock.clone(),
