@@ -164,9 +164,9 @@ impl Store {
 fn builder(options: &OpenOptions<'_>) -> Builder {
     let progress = options.progress;
     let mut builder = Database::builder();
-    // An allocator rounds a page of 4 KiB with its header up to 5 KiB: so that the cache takes what was asked for, it is
-    // told four fifths of it.
-    builder.set_cache_size(options.cache_bytes / 5 * 4);
+    // An allocator rounds a page of 4 KiB with its header up to 5 KiB, and the cache keeps lists of its own: so that it
+    // takes what was asked for, it is told three quarters of it.
+    builder.set_cache_size(options.cache_bytes / 4 * 3);
     builder.set_repair_callback(move |session| progress(session.progress()));
     builder
 }
