@@ -92,6 +92,8 @@ pub struct Services {
     pub metrics: PrometheusHandle,
     /// The standard `process_*` metrics.
     pub process: metrics_process::Collector,
+    /// Which accounts have series.
+    pub published: readiness::Published,
     /// How often a client's address may come to `/api/*`, where that is limited.
     pub addresses: Option<AddressLimit>,
     /// Whose web pages may read answers.

@@ -1,11 +1,16 @@
 //! Whether calls would be served, and what the gauges say at this moment.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Services;
 use crate::model::clock::Timestamp;
-use crate::relay::AccountView;
+use crate::model::id::AccountId;
+use crate::model::operation::Class;
+use crate::model::upstream::UpstreamName;
+use crate::relay::{AccountView, BreakerState};
 use crate::store::audit;
 use crate::telemetry::metrics;
 
@@ -65,6 +70,36 @@ impl Lifecycle {
     }
 }
 
+/// The accounts whose series the last scrape set. Those of one that is gone since fall to 0 instead of standing still.
+#[derive(Debug, Default)]
+pub struct Published(Mutex<BTreeSet<(UpstreamName, AccountId)>>);
+
+impl Published {
+    fn renew(&self, accounts: &[AccountView]) {
+        let id = |view: &AccountView| (view.upstream.clone(), view.account);
+        let present = accounts.iter().map(id).collect();
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (upstream, account) in last.difference(&present) {
+            let (upstream, account) = (upstream.as_str(), account.to_string());
+            metrics::account(upstream, &account, None, &BreakerState::LABELS, None);
+            for class in Class::ALL {
+                metrics::queue(upstream, &account, class, 0, 0, None);
+            }
+            metrics::running_tasks(upstream, &account, 0);
+        }
+        *last = present;
+        for view in accounts {
+            metrics::account(
+                view.upstream.as_str(),
+                &view.account.to_string(),
+                Some(view.standing.state.label()),
+                &BreakerState::LABELS,
+                Some(view.breaker.label()),
+            );
+        }
+    }
+}
+
 impl Services {
     /// The store, the accounts, the clock, the lifecycle, in this order.
     pub(super) async fn readiness(&self) -> [Finding; 4] {
@@ -90,6 +125,7 @@ impl Services {
     /// Every metric, with the gauges as they stand.
     pub(super) async fn scrape(&self) -> String {
         self.admission.publish();
+        self.published.renew(&self.relay.accounts());
         let rows = self
             .store
             .read_aside(|reader| reader.row_counts())

@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Outside, StartError};
 use crate::admission::{AddressLimit, Admission, Entrant};
-use crate::api::readiness::Lifecycle;
+use crate::api::readiness::{Lifecycle, Published};
 use crate::api::{self, Bodies, Cors, Facts, Services};
 use crate::auth::{self, Authenticator, Directory, Issuer};
 use crate::catalogue::Curator;
@@ -134,6 +134,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         lifecycle: Arc::new(Lifecycle::default()),
         metrics,
         process: metrics_process::Collector::default(),
+        published: Published::default(),
         addresses: addresses(config, outside),
         cors: Cors::new(config.server.cors_origins.clone()),
         trusted_proxy_hops: config.server.trusted_proxy_hops,

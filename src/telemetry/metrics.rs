@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use crate::model::account::AccountState;
 use crate::model::key::KeyStatus;
 use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::outcome::Outcome;
@@ -42,6 +43,10 @@ pub const ATTEMPTS: &str = "tollgate_upstream_attempts_total";
 pub const UPSTREAM_DURATION: &str = "tollgate_upstream_duration_seconds";
 /// From the first byte sent to the head of the reply. Seconds. Labels: `upstream`, `operation`.
 pub const UPSTREAM_FIRST_BYTE: &str = "tollgate_upstream_first_byte_seconds";
+/// 1 for the state that an account is in, 0 for the others. Labels: `upstream`, `account`, `state`.
+pub const ACCOUNT_STATE: &str = "tollgate_account_state";
+/// 1 for what an account's breaker lets through, 0 for the others. Labels: `upstream`, `account`, `state`.
+pub const BREAKER_STATE: &str = "tollgate_breaker_state";
 /// Attempts after the first. Label: `reason`.
 pub const RETRIES: &str = "tollgate_upstream_retries_total";
 /// Slots of the running-task limit that are taken. Labels: `upstream`, `account`.
@@ -159,6 +164,8 @@ pub fn describe_all() {
         Unit::Seconds,
         "From the first byte sent to the head of the reply"
     );
+    describe_gauge!(ACCOUNT_STATE, "1 for the state that an account is in");
+    describe_gauge!(BREAKER_STATE, "1 for what an account's breaker lets through");
     describe_counter!(RETRIES, "Attempts after the first");
     describe_gauge!(RUNNING_TASKS, "Slots of the running-task limit that are taken");
     describe_histogram!(AUDIT_COMMIT, Unit::Seconds, "A commit of the store");
@@ -274,6 +281,27 @@ pub fn queue(upstream: &str, account: &str, class: Class, depth: usize, capacity
 /// How many slots of the running-task limit an account has taken, at a scrape.
 pub fn running_tasks(upstream: &str, account: &str, taken: usize) {
     gauge!(RUNNING_TASKS, "upstream" => upstream.to_owned(), "account" => account.to_owned()).set(count(taken));
+}
+
+/// How an account stands, and what its breaker lets through of the states in `breakers`, at a scrape. Both are `None` for
+/// an account that is gone: its series fall to 0.
+pub fn account(
+    upstream: &str,
+    account: &str,
+    state: Option<&'static str>,
+    breakers: &[&'static str],
+    breaker: Option<&'static str>,
+) {
+    for (name, all, present) in [
+        (ACCOUNT_STATE, &AccountState::LABELS[..], state),
+        (BREAKER_STATE, breakers, breaker),
+    ] {
+        for label in all {
+            let value = if present == Some(*label) { 1.0 } else { 0.0 };
+            gauge!(name, "upstream" => upstream.to_owned(), "account" => account.to_owned(), "state" => *label)
+                .set(value);
+        }
+    }
 }
 
 /// An attempt ended.

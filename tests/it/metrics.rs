@@ -6,11 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use http::Method;
+use serde_json::json;
+use tokio_util::task::TaskTracker;
 use tollgate::model::operation::Operation;
 use tollgate::model::outcome::Outcome;
 use tollgate::sandbox::{Fault, Rule};
 
-use crate::support::{Relay, query_body, submit_body};
+use crate::support::{Provider, Relay, error, eventually, key_of, query_body, submit_body};
 
 #[tokio::test]
 async fn a_mixed_run_leaves_a_trace_in_every_metric() {
@@ -91,7 +94,7 @@ async fn closed_sets_are_there_before_their_first_event() {
             "{outcome}"
         );
     }
-    for reason in ["connect", "limited", "failed"] {
+    for reason in ["connect", "limited", "failed", "refused"] {
         assert!(
             scrape
                 .value("tollgate_upstream_retries_total", &[("reason", reason)])
@@ -116,6 +119,103 @@ async fn attempts_are_counted_by_account_operation_and_outcome() {
     assert!(attempts(Operation::Sync2AsyncSubmitTask, Outcome::Unknown) >= 1.0);
     assert!(attempts(Operation::Sync2AsyncGetResult, Outcome::Succeeded) >= 1.0);
     assert!(attempts(Operation::SubmitTask, Outcome::Succeeded) < 1.0);
+}
+
+#[tokio::test]
+async fn each_account_is_in_one_state_and_one_that_is_gone_is_in_none() {
+    let provider = Provider::with(&["red", "green"]).await;
+    let relay = Relay::start().await;
+    let operator = relay.operator();
+    let upstream = json!({"id": "local", "base_url": provider.url()});
+    operator.post("/admin/upstreams", &upstream.to_string()).await;
+    let mut ids = Vec::new();
+    for name in ["red", "green"] {
+        let account = json!({"credential": key_of(name)}).to_string();
+        let added = operator.post("/admin/upstreams/local/accounts", &account).await;
+        ids.push(added.json()["id"].as_str().unwrap().to_owned());
+    }
+    let target = json!({"targets": [{"upstream": "local", "model": "m"}]}).to_string();
+    operator.send(Method::PUT, "/admin/models/m", &target).await.unwrap();
+    let client = relay.client("app").await;
+    provider.always("red", error(401));
+    provider.always("green", error(500));
+    for _ in 0..7 {
+        client.chat("m").await;
+    }
+
+    let scrape = Scrape::of(&relay).await;
+    assert_eq!(scrape.states("tollgate_account_state", &ids[0]), ["disabled"]);
+    assert_eq!(scrape.states("tollgate_breaker_state", &ids[0]), ["closed"]);
+    assert_eq!(scrape.states("tollgate_account_state", &ids[1]), ["active"]);
+    assert_eq!(scrape.states("tollgate_breaker_state", &ids[1]), ["open"]);
+
+    let path = format!("/admin/upstreams/local/accounts/{}", ids[0]);
+    operator.send(Method::DELETE, &path, "").await.unwrap();
+    let scrape = Scrape::of(&relay).await;
+    assert_eq!(scrape.states("tollgate_account_state", &ids[0]), [""; 0]);
+    assert_eq!(scrape.states("tollgate_breaker_state", &ids[0]), [""; 0]);
+    let capacity = scrape.value("tollgate_queue_capacity", &[("account", &ids[0]), ("class", "call")]);
+    assert_eq!(capacity, Some(0.0));
+    assert_eq!(scrape.states("tollgate_account_state", &ids[1]), ["active"]);
+}
+
+#[tokio::test]
+async fn tokens_streams_and_the_reason_of_a_switch_are_counted() {
+    let provider = Provider::with(&["red", "green"]).await;
+    let relay = provider
+        .behind(Relay::build())
+        .with("OPENAI_MODEL", "counted-model")
+        .start()
+        .await;
+    let client = relay.client("app").await;
+    let before = Scrape::of(&relay).await;
+    provider.next(error(401));
+    assert_eq!(client.chat("counted-model").await.status, 200);
+    provider.order(Rule::any(Fault::Stall { frames: 2 }));
+    let streaming = {
+        let client = client.clone();
+        let body = json!({"model": "counted-model", "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
+        TaskTracker::new().spawn(async move { client.post("/v1/chat/completions", &body.to_string()).await })
+    };
+    // Other tests have streams of their own in this process.
+    let open = async || Scrape::of(&relay).await.value("tollgate_streams_open", &[]).unwrap() >= 1.0;
+    eventually("the stream is counted", open).await;
+    streaming.abort();
+
+    let after = Scrape::of(&relay).await;
+    let refused = |scrape: &Scrape| scrape.value("tollgate_upstream_retries_total", &[("reason", "refused")]);
+    assert!(refused(&after) > refused(&before));
+    for direction in ["input", "output"] {
+        let labels = [("direction", direction), ("model", "counted-model")];
+        assert!(
+            after.value("tollgate_tokens_total", &labels).unwrap() >= 1.0,
+            "{direction}"
+        );
+    }
+    let first_byte = [("upstream", "openai"), ("operation", "chat_completions")];
+    assert!(
+        after
+            .value("tollgate_upstream_first_byte_seconds_count", &first_byte)
+            .unwrap()
+            >= 2.0
+    );
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_that_is_declared_and_none_that_is_not() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("grafana/dashboards/tollgate.json");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut shown = BTreeSet::new();
+    for word in text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_') {
+        let word = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|end| word.strip_suffix(end))
+            .unwrap_or(word);
+        if word.starts_with("tollgate_") {
+            shown.insert(word.to_owned());
+        }
+    }
+    assert_eq!(shown, declared());
 }
 
 #[tokio::test]
@@ -259,6 +359,20 @@ impl Scrape {
             ("outcome", outcome.label()),
         ];
         self.value("tollgate_upstream_attempts_total", &labels)
+    }
+
+    /// The states whose series of this account are 1; none may be anything but 0 or 1.
+    fn states<'a>(&'a self, name: &'a str, account: &str) -> Vec<&'a str> {
+        let label = format!("account=\"{account}\"");
+        let series = self.series(name).filter(|line| line.contains(&label));
+        series
+            .filter_map(|line| {
+                let (labels, value) = line.rsplit_once(' ').unwrap();
+                assert!(["0", "1"].contains(&value), "{line}");
+                let state = labels.split_once("state=\"").unwrap().1.split('"').next();
+                state.filter(|_| value == "1")
+            })
+            .collect()
     }
 
     fn labels<'a>(&'a self, name: &'a str, label: &str) -> BTreeSet<&'a str> {
