@@ -18,11 +18,42 @@ use tokio::time::Instant;
 
 use super::Result;
 
-/// Whom the load is for, and with which key.
+/// Whom the load is for, with which key, and what it asks.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     authorization: HeaderValue,
+    call: Call,
+}
+
+/// What a load asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call {
+    /// A synchronous picture of Volcengine's.
+    Process,
+    /// A chat completion, not streamed.
+    Chat,
+}
+
+impl Call {
+    const fn uri(self) -> &'static str {
+        match self {
+            Self::Process => "/?Action=CVProcess&Version=2022-08-31",
+            Self::Chat => CHAT,
+        }
+    }
+
+    /// Each is answered with 0.45 KB.
+    const fn body(self) -> &'static [u8] {
+        match self {
+            Self::Process => {
+                br#"{"req_key":"jimeng_t2i_v40","prompt":"a lighthouse at dusk, oil on canvas","return_url":true}"#
+            }
+            Self::Chat => {
+                br#"{"model":"gpt-bench","messages":[{"role":"user","content":"a lighthouse at dusk, please"}]}"#
+            }
+        }
+    }
 }
 
 /// When a run is over.
@@ -43,7 +74,17 @@ pub(crate) struct Measured {
 impl Target {
     pub(crate) fn new(address: SocketAddr, key: &str) -> Result<Self> {
         let authorization = HeaderValue::try_from(format!("Bearer {key}"))?;
-        Ok(Self { address, authorization })
+        Ok(Self {
+            address,
+            authorization,
+            call: Call::Process,
+        })
+    }
+
+    /// The same with other calls than `CVProcess`.
+    pub(crate) const fn asked(mut self, call: Call) -> Self {
+        self.call = call;
+        self
     }
 
     /// Loads it over so many connections.
@@ -87,7 +128,8 @@ impl Target {
         })
     }
 
-    async fn connect(
+    /// A new connection, which works while its second half is polled.
+    pub(crate) async fn connect(
         &self,
     ) -> Result<(
         SendRequest<Full<Bytes>>,
@@ -118,7 +160,7 @@ impl Target {
                 return Ok(latencies);
             }
             let answer = sender
-                .send_request(self.request())
+                .send_request(self.request(self.call.uri(), Bytes::from_static(self.call.body())))
                 .await
                 .map_err(|error| error.to_string())?;
             let status = answer.status();
@@ -130,10 +172,10 @@ impl Target {
         }
     }
 
-    fn request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(Bytes::from_static(BODY)));
+    pub(crate) fn request(&self, uri: &'static str, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = http::Uri::from_static("/?Action=CVProcess&Version=2022-08-31");
+        *request.uri_mut() = http::Uri::from_static(uri);
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::from_static("localhost"));
         headers.insert(AUTHORIZATION, self.authorization.clone());
@@ -147,5 +189,5 @@ fn requests_per_second(requests: usize, took: Duration) -> f64 {
     requests as f64 / took.as_secs_f64()
 }
 
-/// A synchronous call, which is answered with 0.45 KB.
-const BODY: &[u8] = br#"{"req_key":"jimeng_t2i_v40","prompt":"a lighthouse at dusk, oil on canvas","return_url":true}"#;
+/// Where chat completions are asked for.
+pub(crate) const CHAT: &str = "/v1/chat/completions";

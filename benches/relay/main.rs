@@ -7,7 +7,10 @@
 //!
 //! `-- --quick` runs shorter.
 
+mod canned;
+mod chat;
 mod choice;
+mod line;
 mod load;
 mod nginx;
 mod process;
@@ -17,8 +20,10 @@ mod relay;
 mod size;
 mod speed;
 mod start;
+mod streams;
 mod table;
 mod upstream;
+mod watch;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -46,6 +51,8 @@ struct Plan {
     records: u64,
     /// Starts of each kind.
     starts: usize,
+    /// For how long many streams run.
+    streaming: Duration,
 }
 
 impl Plan {
@@ -55,6 +62,7 @@ impl Plan {
         requests: 200_000,
         records: 1_000_000,
         starts: 5,
+        streaming: Duration::from_secs(10),
     };
 
     const QUICK: Self = Self {
@@ -63,6 +71,7 @@ impl Plan {
         requests: 20_000,
         records: 100_000,
         starts: 3,
+        streaming: Duration::from_secs(3),
     };
 }
 
@@ -70,6 +79,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.first().map(String::as_str) {
         Some(upstream::ROLE) => run(upstream::serve()),
+        Some(canned::ROLE) => run(canned::serve()),
         Some(relay::ROLE) => run(relay::serve_in_memory()),
         _ => {
             let quick = arguments.iter().any(|argument| argument == "--quick");
@@ -95,6 +105,12 @@ async fn measure(plan: Plan, only: Option<&str>) -> Result<()> {
     let mut table = Table::default();
     if wanted("speed") {
         speed::measure(plan, &mut table).await?;
+    }
+    if wanted("chat") {
+        chat::measure(plan, &mut table).await?;
+    }
+    if wanted("stream") {
+        streams::measure(plan, &mut table).await?;
     }
     if wanted("size") {
         size::measure(plan, &mut table).await?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
@@ -98,6 +99,15 @@ pub(crate) async fn until_listening(address: SocketAddr) -> Result<()> {
         sleep(Duration::from_millis(5)).await;
     }
     Ok(())
+}
+
+/// Lets this process, and those it starts from now on, have so many files open.
+pub(crate) fn allow_files(files: u64) -> Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if hard < files {
+        return Err(format!("{files} files must be open at once, but no more than {hard} may be").into());
+    }
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, soft.max(files), hard)?)
 }
 
 /// This program again, in another role.

@@ -185,17 +185,19 @@ fn file(folder: &Path) -> std::path::PathBuf {
 
 /// The environment of a server: whatever is not named stands at its default. One key carries all of the load, so it may
 /// have more calls in flight than the 64 of the default; waiting is measured in [`super::queue`].
-fn environment(store: &Path, address: SocketAddr, upstream: SocketAddr) -> [(&'static str, String); 12] {
+fn environment(store: &Path, address: SocketAddr, upstream: SocketAddr) -> [(&'static str, String); 14] {
     [
         ("DATABASE_URL", store.display().to_string()),
         ("API_KEY_ENCRYPTION_KEY", MASTER.to_owned()),
         ("HOST", address.ip().to_string()),
         ("PORT", address.port().to_string()),
-        ("PER_KEY_MAX_CONCURRENT_CALLS", "256".to_owned()),
+        ("PER_KEY_MAX_CONCURRENT_CALLS", "2048".to_owned()),
         ("VOLC_ACCESSKEY", upstream::ACCESS_KEY.to_owned()),
         ("VOLC_SECRETKEY", upstream::SECRET_KEY.to_owned()),
         ("VOLC_SCHEME", "http".to_owned()),
         ("VOLC_HOST", upstream.to_string()),
+        ("OPENAI_API_KEY", upstream::BEARER_KEY.to_owned()),
+        ("OPENAI_BASE_URL", format!("http://{upstream}/v1")),
         ("STORE_RESERVE_BYTES", "0".to_owned()),
         ("DRAIN_TIMEOUT", "0s".to_owned()),
         ("LOG_LEVEL", LOG_LEVEL.to_owned()),

@@ -24,6 +24,6 @@ pub(crate) async fn measure(plan: Plan, table: &mut Table) -> Result<()> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "memory stays far below 2^52 bytes")]
-fn megabytes(bytes: u64) -> f64 {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

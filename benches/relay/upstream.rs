@@ -1,4 +1,5 @@
-//! The upstream: the built-in imitation in a process of its own. It answers at once and trusts every signature.
+//! The upstream, in a process of its own: the built-in imitation, which answers at once and trusts every signature, or
+//! the canned one.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -11,12 +12,12 @@ use tollgate::model::secret::Secret;
 use tollgate::sandbox::{Imitation, Settings, Verification};
 
 use super::process::{Process, this_program};
-use super::{Result, table};
+use super::{Result, canned, table};
 
 /// Its name on the command line.
 pub(crate) const ROLE: &str = "role-upstream";
 
-/// The running imitation.
+/// The running upstream.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -24,8 +25,18 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
+    /// The imitation.
     pub(crate) fn start() -> Result<Self> {
-        let mut process = Process::start(this_program(ROLE)?.stdout(Stdio::piped()))?;
+        Self::in_role(ROLE)
+    }
+
+    /// The one that does next to nothing.
+    pub(crate) fn start_canned() -> Result<Self> {
+        Self::in_role(canned::ROLE)
+    }
+
+    fn in_role(role: &str) -> Result<Self> {
+        let mut process = Process::start(this_program(role)?.stdout(Stdio::piped()))?;
         let mut line = String::new();
         let output = process.output().ok_or("the upstream has no output")?;
         BufReader::new(output).read_line(&mut line)?;
@@ -48,6 +59,7 @@ pub(crate) async fn serve() -> Result<()> {
     std::future::pending().await
 }
 
-/// The account's credential. It opens nothing.
+/// The credentials of its accounts. They open nothing.
 pub(crate) const ACCESS_KEY: &str = "AKBENCH";
 pub(crate) const SECRET_KEY: &str = "a-secret-of-no-value";
+pub(crate) const BEARER_KEY: &str = "sk-bench";
