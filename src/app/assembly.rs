@@ -82,7 +82,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         volcengine::NAME,
     ));
     let deadline = upstream.map_or(Volcengine::DEFAULT_DEADLINE, |upstream| upstream.deadline);
-    let relay = Relay::new(
+    let relay = Arc::new(Relay::new(
         Arc::clone(&recorder),
         Arc::clone(&admission),
         dispatcher,
@@ -94,8 +94,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
             unknown_tasks: config.auth.unknown_tasks,
             store_made_at: store.made_at(),
         },
-    )?;
-    let relay = Arc::new(relay);
+    )?);
     follow(&curator, &relay, &admission);
     let authenticator = Authenticator::new(
         Arc::clone(&directory),

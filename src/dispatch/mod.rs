@@ -2,6 +2,7 @@
 
 mod attempt;
 mod board;
+mod ending;
 mod journey;
 mod line;
 pub mod pool;
@@ -22,7 +23,6 @@ pub use self::journey::Journey;
 use self::board::Board;
 use self::journey::{Leg, Pooled, Way};
 use self::line::{Line, Target};
-use self::pool::rotation::{Ending, Next};
 use self::pool::trial::Bounds;
 use self::pool::unusable::{Unusable, UnusableKind};
 use self::pool::{Changes, Listed, Moment, Pool, View};
@@ -38,8 +38,7 @@ use crate::model::upstream::UpstreamName;
 use crate::telemetry::{fields, metrics};
 use crate::upstream::mark::SentMark;
 use crate::upstream::transport::Transport;
-use crate::upstream::volcengine::InvalidAddress;
-use crate::upstream::{Symptom, volcengine};
+use crate::upstream::volcengine::{self, InvalidAddress};
 
 /// The accounts, their pools, and the way to them.
 pub struct Dispatcher {
@@ -343,114 +342,6 @@ impl Dispatcher {
         attempt
     }
 
-    /// Tells the pool how an attempt ended, and says what follows. `made` counts the call's attempts; `moment` is asked
-    /// only where another attempt at Volcengine is worth making.
-    pub fn after(
-        &self,
-        call: &Call,
-        journey: &mut Journey,
-        attempt: &Attempt,
-        made: u32,
-        moment: impl FnOnce() -> retry::Moment,
-    ) -> Next {
-        let at = Moment::of(self.clock.as_ref());
-        if call.operation.protocol() == Protocol::Volcengine {
-            return match retry::next(attempt, call.operation.class(), made, moment) {
-                retry::Next::After(wait, reason) => Next::Again(wait, reason),
-                retry::Next::Stop => {
-                    self.finish(journey, of_volcengine(attempt), at);
-                    self.conclude(journey);
-                    Next::Stop
-                }
-            };
-        }
-        let ending = match &attempt.result {
-            Ok(Arrived::Stream(_)) => return self.began(journey, at),
-            Ok(Arrived::Whole(_, verdict)) => Ending::Replied {
-                symptom: verdict.symptom,
-                retry_after: attempt.retry_after(at.wall),
-            },
-            Err(error) => Ending::Broke(*error),
-        };
-        self.finish(journey, ending, at)
-    }
-
-    /// Tells the pool how a stream ended that was begun.
-    pub fn stream_ended(&self, journey: &mut Journey, ending: Ending) {
-        self.finish(journey, ending, Moment::of(self.clock.as_ref()));
-    }
-
-    fn began(&self, journey: &mut Journey, at: Moment) -> Next {
-        if let Way::Pooled(Pooled {
-            legs,
-            at: place,
-            turn: Some(turn),
-            ..
-        }) = &mut journey.way
-            && let Some(leg) = legs.get_mut(*place)
-        {
-            let changed = self
-                .pools()
-                .get_mut(&leg.upstream)
-                .map(|pool| pool.began(&mut leg.trial, turn, at));
-            self.note(changed.unwrap_or_default());
-        }
-        Next::Stop
-    }
-
-    fn finish(&self, journey: &mut Journey, ending: Ending, at: Moment) -> Next {
-        let Way::Pooled(way) = &mut journey.way else {
-            return Next::Stop;
-        };
-        let (Some(turn), Some(leg)) = (way.turn.take(), way.legs.get_mut(way.at)) else {
-            return Next::Stop;
-        };
-        let mut pools = self.pools();
-        let Some(pool) = pools.get_mut(&leg.upstream) else {
-            return Next::Stop;
-        };
-        let pool::Ended { mut next, mut changed } = pool.ended(&mut leg.trial, turn, ending, at);
-        let reason = pool::rotation::reason(ending, leg.trial.keyed());
-        if let (Next::Stop | Next::Again(..), Some(reason)) = (next, reason)
-            && leg.trial.has_time(at.now)
-        {
-            // The next target may serve what this one refused, without a wait.
-            let later = way.legs.iter().enumerate().skip(way.at + 1).find(|(_, leg)| {
-                let pool = pools.get(&leg.upstream);
-                pool.is_some_and(|pool| pool.usable(&leg.model, at.now).is_ok())
-            });
-            if let Some((place, _)) = later {
-                changed.extend(conclude(&mut pools, way, at));
-                way.at = place;
-                next = Next::Elsewhere(reason);
-            }
-        }
-        drop(pools);
-        self.note(changed);
-        next
-    }
-
-    /// A call ends, perhaps in the middle of its way: what its accounts said takes effect. Doing it twice changes nothing.
-    ///
-    /// Given back is why its next attempt, or another call for its model, would find no account; `None` where it would.
-    pub fn conclude(&self, journey: &mut Journey) -> Option<Unusable> {
-        let Way::Pooled(way) = &mut journey.way else {
-            return None;
-        };
-        let at = Moment::of(self.clock.as_ref());
-        let mut pools = self.pools();
-        let changed = conclude(&mut pools, way, at);
-        let mut unusable = Some(NO_POOL);
-        for leg in &way.legs {
-            let pool = pools.get(&leg.upstream);
-            let usable = pool.map_or(Err(NO_POOL), |pool| pool.usable(&leg.model, at.now));
-            unusable = unusable.and_then(|why| Some(why.or_sooner(usable.err()?)));
-        }
-        drop(pools);
-        self.note(changed);
-        unusable
-    }
-
     fn note(&self, changed: Changes) {
         for (account, standing) in changed {
             tracing::warn!(
@@ -477,26 +368,6 @@ impl Dispatcher {
     fn pools(&self) -> MutexGuard<'_, BTreeMap<UpstreamName, Pool>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a reply of Volcengine's says of its account: only a credential or signature that is refused counts. Its limits
-/// are kept by the gates, and its submits wait at one account and go to no other.
-fn of_volcengine(attempt: &Attempt) -> Ending {
-    let symptom = match &attempt.result {
-        Ok(Arrived::Whole(_, verdict)) if verdict.symptom == Symptom::Unauthorized => Symptom::Unauthorized,
-        _ => Symptom::Neutral,
-    };
-    Ending::Replied {
-        symptom,
-        retry_after: None,
-    }
-}
-
-/// What the accounts of the target that a call is at said to it takes effect.
-fn conclude(pools: &mut BTreeMap<UpstreamName, Pool>, way: &mut Pooled, at: Moment) -> Changes {
-    let leg = way.legs.get_mut(way.at);
-    let concluded = leg.and_then(|leg| Some(pools.get_mut(&leg.upstream)?.conclude(&mut leg.trial, at)));
-    concluded.unwrap_or_default()
 }
 
 /// There is no such upstream, or it has no account: only a person can change that.
