@@ -1,11 +1,12 @@
 //! `cargo bench --bench relay`: what Tollgate costs beside a plain reverse proxy, as ratios of one run.
 //!
 //! Everything runs on loopback: an imitation of the upstream that answers at once, nginx, the `tollgate` program on a
-//! real file, and the same relay over a store in memory that never syncs. Each is a process of its own; this one makes
-//! the load. The machine is shared by all of them, so only ratios of one run mean anything. It is no test: nothing fails
-//! when a target is missed.
+//! real file, and the same relay over a store in memory that never syncs. Chat completions and streams come from another
+//! upstream, which has every answer ready. Each is a process of its own; this one makes the load. The machine is shared
+//! by all of them, so only ratios of one run mean anything. It is no test: nothing fails when a target is missed.
 //!
-//! `-- --quick` runs shorter.
+//! `-- --quick` runs shorter, and `-- speed` runs one section: `speed`, `chat`, `stream`, `size`, `start`, `queue` or
+//! `choice`.
 
 mod canned;
 mod chat;

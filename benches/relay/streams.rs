@@ -30,24 +30,33 @@ pub(crate) async fn measure(plan: Plan, table: &mut Table) -> Result<()> {
     many(plan, &relay, table).await
 }
 
-/// How much later a stream begins.
+/// How much later a stream begins: of streams one after the other, and for comparison of lone ones, before which
+/// everything has gone to sleep.
 async fn first_frame(plan: Plan, direct: &Target, relayed: &Target, table: &mut Table) -> Result<()> {
     let pace = Pace { frames: 3, pause: 0 };
-    let (mut without, mut with) = (Vec::new(), Vec::new());
-    for round in 0..=plan.rounds {
-        for (target, medians) in [(direct, &mut without), (relayed, &mut with)] {
-            let watched = target.watch(pace, Instant::now() + plan.round).await?;
-            // The first round warms both up.
-            if round > 0 {
-                medians.push(median(&watched.first.into_iter().map(millis).collect::<Vec<_>>()));
+    for (rest, bound) in [(Duration::ZERO, Bound::AtMost(0.5)), (REST, Bound::None)] {
+        let (mut without, mut with) = (Vec::new(), Vec::new());
+        for round in 0..=plan.rounds {
+            for (target, medians) in [(direct, &mut without), (relayed, &mut with)] {
+                let watched = target.watch(pace, rest, Instant::now() + plan.round).await?;
+                // The first round warms both up.
+                if round > 0 {
+                    medians.push(median(&watched.first.into_iter().map(millis).collect::<Vec<_>>()));
+                }
             }
         }
+        let (without, with) = (median(&without), median(&with));
+        let after = rest.as_millis();
+        table.note(&format!(
+            "{after} ms after another stream: first frame after {without:.3} ms direct, {with:.3} ms through Tollgate"
+        ));
+        table.line(
+            &format!("first frame, median added, {after} ms after another stream"),
+            with - without,
+            "ms",
+            bound,
+        );
     }
-    let (without, with) = (median(&without), median(&with));
-    table.note(&format!(
-        "first frame after {without:.3} ms direct, {with:.3} ms through Tollgate"
-    ));
-    table.line("first frame, median added", with - without, "ms", Bound::AtMost(0.5));
     Ok(())
 }
 
@@ -57,7 +66,7 @@ async fn each_frame(plan: Plan, direct: &Target, relayed: &Target, table: &mut T
     let (mut without, mut with) = (Watched::default(), Watched::default());
     for _ in 0..plan.rounds {
         for (target, watched) in [(direct, &mut without), (relayed, &mut with)] {
-            watched.add(target.watch(pace, Instant::now() + plan.round).await?);
+            watched.add(target.watch(pace, Duration::ZERO, Instant::now() + plan.round).await?);
         }
     }
     let (direct, relayed) = (Ways::of(&without), Ways::of(&with));
@@ -98,7 +107,7 @@ async fn many(plan: Plan, relay: &Relay, table: &mut Table) -> Result<()> {
         };
         streams.spawn(async move {
             sleep_until(begun + RAMP.mul_f64(count(number) / count(STREAMS))).await;
-            let watched = target.watch(pace, begun).await;
+            let watched = target.watch(pace, Duration::ZERO, begun).await;
             watched.map_err(|error| error.to_string())
         });
     }
@@ -205,3 +214,5 @@ const STREAMS: u64 = 1000;
 const RAMP: Duration = Duration::from_secs(2);
 /// Between two looks at the memory.
 const LOOK: Duration = Duration::from_millis(250);
+/// Between two lone streams: longer than a settlement takes.
+const REST: Duration = Duration::from_millis(20);

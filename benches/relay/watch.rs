@@ -8,7 +8,7 @@ use http::StatusCode;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tollgate::model::clock::{Clock, SystemClock};
 
 use super::Result;
@@ -43,8 +43,8 @@ impl Watched {
 }
 
 impl Target {
-    /// Asks for streams on one new connection, each when the last has ended, until `until` or at least once.
-    pub(crate) async fn watch(&self, pace: Pace, until: Instant) -> Result<Watched> {
+    /// Asks for streams on one new connection, each `rest` after the last has ended, until `until` or at least once.
+    pub(crate) async fn watch(&self, pace: Pace, rest: Duration, until: Instant) -> Result<Watched> {
         let (mut sender, connection) = self.connect().await?;
         let mut connection = pin!(connection);
         let mut watched = Watched::default();
@@ -55,6 +55,9 @@ impl Target {
             }
             if Instant::now() >= until {
                 return Ok(watched);
+            }
+            if !rest.is_zero() {
+                sleep(rest).await;
             }
         }
     }
