@@ -12,7 +12,7 @@ use crate::api::{self, Bodies, Cors, Facts, Services};
 use crate::auth::{self, Authenticator, Directory, Issuer};
 use crate::catalogue::Curator;
 use crate::config::{Config, Volcengine};
-use crate::crypto::keyring::MasterKey;
+use crate::crypto::keyring::{Keyring, MasterKey};
 use crate::dispatch::{Dispatcher, Outfit};
 use crate::model::clock::GuardedClock;
 use crate::model::upstream::UpstreamName;
@@ -20,7 +20,7 @@ use crate::record::Recorder;
 use crate::relay::{Policy, Relay};
 use crate::store::Store;
 use crate::store::ballast::Ballast;
-use crate::upstream::volcengine;
+use crate::upstream::volcengine::{self, InvalidAddress};
 
 /// What the services are assembled from.
 pub(super) struct Parts<'a> {
@@ -58,20 +58,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
     let keyring = Arc::clone(store.keyring());
     let upstream = config.volcengine.as_ref();
     let region = upstream.map_or(Volcengine::DEFAULT_REGION, |upstream| &upstream.region);
-    let standings = Arc::clone(curator.standings());
-    let persist = Arc::clone(&standings);
-    let dispatcher = Dispatcher::new(
-        upstream,
-        &keyring.id,
-        curator.catalogue().load_full(),
-        |account| standings.of(account),
-        Outfit {
-            transport: Arc::clone(&outside.transport),
-            clock: Arc::clone(&outside.clock),
-            max_bytes: config.server.max_response_bytes,
-            on_change: Box::new(move |account, standing| persist.persist(account, standing)),
-        },
-    )?;
+    let dispatcher = dispatcher(config, outside, &curator, &keyring)?;
     let admission = Arc::new(Admission::new(config.admission.clone(), entrants(&dispatcher)));
     let recorder = Arc::new(Recorder::new(
         store.clone(),
@@ -142,6 +129,28 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         facts,
         store,
     }))
+}
+
+/// What sends, to the accounts that are defined, each standing as it is known to.
+fn dispatcher(
+    config: &Config,
+    outside: &Outside,
+    curator: &Curator,
+    keyring: &Keyring,
+) -> Result<Dispatcher, InvalidAddress> {
+    let (standings, persist) = (curator.standings(), Arc::clone(curator.standings()));
+    Dispatcher::new(
+        config.volcengine.as_ref(),
+        &keyring.id,
+        curator.catalogue().load_full(),
+        |account| standings.of(account),
+        Outfit {
+            transport: Arc::clone(&outside.transport),
+            clock: Arc::clone(&outside.clock),
+            max_bytes: config.server.max_response_bytes,
+            on_change: Box::new(move |account, standing| persist.persist(account, standing)),
+        },
+    )
 }
 
 /// The accounts that calls may be admitted to.
