@@ -54,6 +54,8 @@ mod shutdown;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
+mod stream;
+#[cfg(test)]
 mod tasks;
 #[cfg(test)]
 mod upstreams;
