@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use super::cors::Sharing;
 use super::error::{ApiError, Code, from_poem};
+use super::openai::models;
 use super::routes::Routes;
 use super::{Services, cors, peer, ratelimit, relayed, security};
 use crate::crypto::entropy;
@@ -144,7 +145,11 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
 impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        // No route of the document can hold a slash. A signature is checked over the path as it came.
+        if let Some(path) = models::escaped(request.uri().path()).and_then(|path| path.parse().ok()) {
+            *request.uri_mut() = path;
+        }
         let arrival = self.arrival(&request);
         let route = self.routes.label(request.uri().path());
         let method = method_label(request.method());

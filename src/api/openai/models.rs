@@ -109,6 +109,18 @@ impl ModelsApi {
     }
 }
 
+/// The path under which a model's routes are found whose name stands in `path` with its slashes as they are: these
+/// escaped. `None` where there are none.
+pub(in crate::api) fn escaped(path: &str) -> Option<String> {
+    let rest = path.strip_prefix(PREFIX)?;
+    let (name, tail) = match rest.strip_suffix(INFO) {
+        Some(name) => (name, INFO),
+        None => (rest, ""),
+    };
+    name.contains('/')
+        .then(|| format!("{PREFIX}{}{tail}", name.replace('/', "%2F")))
+}
+
 /// The names that a caller may use: those of the registry, and where unknown models pass, the default and those that the
 /// key itself lists.
 fn visible(catalogue: &Catalogue, caller: &Caller) -> Vec<String> {
@@ -162,3 +174,6 @@ fn formatted(length: u32) -> String {
 const fn usable(length: u32) -> u32 {
     length / 10 * 9 + length % 10 * 9 / 10
 }
+
+const PREFIX: &str = "/v1/models/";
+const INFO: &str = "/info";
