@@ -309,7 +309,7 @@ async fn a_client_that_never_reads_holds_the_upstream_back_and_not_our_memory() 
         let piece = frame(&"x".repeat(64 << 10));
         exchange
             .flood(piece.as_bytes(), |bytes| {
-                drop(counted.fetch_add(bytes, Ordering::Relaxed))
+                counted.fetch_add(bytes, Ordering::Relaxed);
             })
             .await;
     });
