@@ -123,7 +123,7 @@ fn call(
         delivery,
     } = match operation.protocol() {
         Protocol::Volcengine => volcengine::named(operation, &caller, &body)?,
-        Protocol::OpenAi => openai::named(&body)?,
+        Protocol::OpenAi => openai::named(operation, &body)?,
     };
     let kept = |name: &http::HeaderName| {
         let text = headers.get(name)?.to_str().ok()?;

@@ -161,6 +161,7 @@ impl Recorder {
                             metrics::idempotency(KeyPresented::Joined);
                             return Ok(Claim::Repeat { reply, intent });
                         }
+                        Shared::NotKept { intent } => return Err(RecordError::ReplayUnavailable { intent }),
                         Shared::Unknown { intent } => {
                             metrics::idempotency(KeyPresented::Unknown);
                             return Err(RecordError::OutcomeUnknown { intent });

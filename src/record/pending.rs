@@ -271,6 +271,7 @@ impl Ending<'_> {
                 reply: Arc::clone(reply),
                 intent,
             },
+            (Outcome::Succeeded, None) => Shared::NotKept { intent },
             (Outcome::NotSent | Outcome::Refused, _) => Shared::Unsent,
             _ => Shared::Unknown { intent },
         }

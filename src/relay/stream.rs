@@ -170,13 +170,15 @@ impl Streamed {
     /// Closes the connection, says to the client what it must know, and settles the call.
     fn end(&mut self, end: End) {
         self.body = None;
+        // Once the reader has finished it no longer knows that a stump has passed.
+        let between_frames = self.reader.is_between_frames();
         if end != End::HungUp {
             self.ready.extend(self.reader.finish());
         }
         // What breaks after the last event takes nothing away.
         let is_cut = self.reader.ending() == stream::Ending::Truncated;
         if is_cut && end != End::HungUp {
-            self.ready.push_back(error_event(self.reader.is_between_frames()));
+            self.ready.push_back(error_event(between_frames));
         }
         if let Some(account) = self.account.take() {
             account.settle(&self.reader, end, self.status);

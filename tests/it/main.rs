@@ -38,6 +38,8 @@ mod metrics;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod openai;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod passthrough;
@@ -57,6 +59,8 @@ mod secrets;
 mod shutdown;
 #[cfg(test)]
 mod start;
+#[cfg(test)]
+mod stream;
 #[cfg(test)]
 mod tasks;
 #[cfg(test)]

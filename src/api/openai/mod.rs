@@ -134,9 +134,14 @@ pub(super) fn operation(path: &str) -> Option<Operation> {
 /// What a body names, as every parser upstream will see it.
 ///
 /// # Errors
-/// [`ApiError`] for a body that is no JSON object, or one that two parsers could read in two ways.
-pub(super) fn named(body: &[u8]) -> Result<Named, ApiError> {
+/// [`ApiError`] for a body that is no JSON object, for one that two parsers could read in two ways, and for a chat about
+/// nothing.
+pub(super) fn named(operation: Operation, body: &[u8]) -> Result<Named, ApiError> {
     let control = control::scan(body).map_err(|error| ApiError::validation(error.to_string()))?;
+    let messages = control.messages.and_then(|messages| body.get(messages.span));
+    if operation == Operation::ChatCompletions && messages.is_some_and(is_empty_array) {
+        return Err(ApiError::validation("send at least one message").about("messages"));
+    }
     let model = match control.model {
         None => None,
         Some(field) => match field.value.as_text() {
@@ -150,4 +155,10 @@ pub(super) fn named(body: &[u8]) -> Result<Named, ApiError> {
         task_id: None,
         delivery: if streams { Delivery::Stream } else { Delivery::Whole },
     })
+}
+
+/// Whether a JSON value is an array without elements.
+fn is_empty_array(value: &[u8]) -> bool {
+    let inside = value.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    inside.is_some_and(|inside| inside.trim_ascii().is_empty())
 }

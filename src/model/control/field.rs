@@ -10,17 +10,23 @@ pub(super) enum Field {
     StreamOptions,
     N,
     MaxTokens,
+    MaxCompletionTokens,
+    MaxOutputTokens,
+    Messages,
     ReqKey,
     TaskId,
 }
 
 impl Field {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
         Self::N,
         Self::MaxTokens,
+        Self::MaxCompletionTokens,
+        Self::MaxOutputTokens,
+        Self::Messages,
         Self::ReqKey,
         Self::TaskId,
     ];
@@ -32,6 +38,9 @@ impl Field {
             Self::StreamOptions => "stream_options",
             Self::N => "n",
             Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxOutputTokens => "max_output_tokens",
+            Self::Messages => "messages",
             Self::ReqKey => "req_key",
             Self::TaskId => "task_id",
         }
@@ -55,6 +64,9 @@ impl Field {
             Self::StreamOptions => &mut control.stream_options,
             Self::N => &mut control.n,
             Self::MaxTokens => &mut control.max_tokens,
+            Self::MaxCompletionTokens => &mut control.max_completion_tokens,
+            Self::MaxOutputTokens => &mut control.max_output_tokens,
+            Self::Messages => &mut control.messages,
             Self::ReqKey => &mut control.req_key,
             Self::TaskId => {
                 let Spanned {
@@ -81,8 +93,8 @@ fn fill<T>(place: &mut Option<T>, read: T, field: &'static str) -> Result<(), Sc
 
 /// Whether some parser could take `written` for `name`.
 ///
-/// Both are folded over all of Unicode's case mappings (which has ASCII's, U+017F to `s`, U+212A to `k`, U+0131 to `i`
-/// and U+FB06 to `st` in it), the dot that U+0130 leaves behind is dropped, and a NUL ends the name.
+/// Both are folded over all of Unicode's case mappings (which has ASCII's, U+017F to `s`, U+212A to `k`, U+0131 to `i`,
+/// U+FB06 to `st` and U+00DF to `ss` in it), the dot that U+0130 leaves behind is dropped, and a NUL ends the name.
 pub(crate) fn reads_as(written: &str, name: &str) -> bool {
     let plain = written.bytes().all(|byte| byte.is_ascii() && byte != 0);
     written.eq_ignore_ascii_case(name) || (!plain && folded(written).eq(folded(name)))

@@ -33,6 +33,12 @@ pub struct Control<'a> {
     pub n: Option<Spanned<Value<'a>>>,
     /// The most tokens that an answer may have.
     pub max_tokens: Option<Spanned<Value<'a>>>,
+    /// The same by its newer name.
+    pub max_completion_tokens: Option<Spanned<Value<'a>>>,
+    /// The same as responses call it.
+    pub max_output_tokens: Option<Spanned<Value<'a>>>,
+    /// What a chat is about; an array, so always [`Value::Other`] when well-typed.
+    pub messages: Option<Spanned<Value<'a>>>,
     /// Which Volcengine visual service is asked, e.g. `jimeng_t2i_v40`.
     pub req_key: Option<Spanned<Value<'a>>>,
     /// The task that a query or a cancel is about. Ownership is checked on it, so it is always a text.

@@ -94,6 +94,7 @@ fn fold(name: &str) -> String {
         .replace(['\u{130}', '\u{131}'], "i")
         .replace('\u{212a}', "k");
     name.replace('\u{17f}', "s")
+        .replace('\u{df}', "ss")
         .replace(['\u{fb05}', '\u{fb06}'], "st")
         .to_ascii_lowercase()
 }
@@ -116,7 +117,7 @@ fn depth(text: &str) -> usize {
 }
 
 /// What the scanner read, in the order of [`NAMES`].
-fn fields(control: &Control<'_>) -> [Seen; 7] {
+fn fields(control: &Control<'_>) -> [Seen; 10] {
     let plain = [
         &control.model,
         &control.stream,
@@ -124,8 +125,21 @@ fn fields(control: &Control<'_>) -> [Seen; 7] {
         &control.n,
         &control.max_tokens,
         &control.req_key,
+        &control.max_completion_tokens,
+        &control.max_output_tokens,
+        &control.messages,
     ];
-    let [model, stream, stream_options, n, max_tokens, req_key] = plain.map(|field| {
+    let [
+        model,
+        stream,
+        stream_options,
+        n,
+        max_tokens,
+        req_key,
+        max_completion_tokens,
+        max_output_tokens,
+        messages,
+    ] = plain.map(|field| {
         field.as_ref().map(|field| {
             let content = match &field.value {
                 Value::Text(text) => Content::Text(text.to_string()),
@@ -140,7 +154,18 @@ fn fields(control: &Control<'_>) -> [Seen; 7] {
         .task_id
         .as_ref()
         .map(|task| (Content::Text(task.value.to_string()), task.span.clone()));
-    [model, stream, stream_options, n, max_tokens, req_key, task_id]
+    [
+        model,
+        stream,
+        stream_options,
+        n,
+        max_tokens,
+        req_key,
+        task_id,
+        max_completion_tokens,
+        max_output_tokens,
+        messages,
+    ]
 }
 
 /// An object's members in order, doubles included.
@@ -171,7 +196,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 }
 
 /// The control fields, in the order that this file uses.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 10] = [
     "model",
     "stream",
     "stream_options",
@@ -179,4 +204,7 @@ pub(crate) const NAMES: [&str; 7] = [
     "max_tokens",
     "req_key",
     "task_id",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "messages",
 ];

@@ -199,7 +199,7 @@ fn a_hundred_and_twenty_eight_levels_are_read_and_one_more_is_too_deep() {
 
 /// A name as an attacker would write it: a control field with some letters escaped, in the other case, or look-alike.
 fn name() -> impl Strategy<Value = String> {
-    let control = (prop::sample::select(&NAMES[..]), prop::collection::vec(0..40_u8, 14));
+    let control = (prop::sample::select(&NAMES[..]), prop::collection::vec(0..40_u8, 21));
     let mutated = control.prop_map(|(name, changes)| {
         let change = |(letter, change): (char, u8)| match (change, letter) {
             (0, _) => format!("\\u{:04x}", u32::from(letter)),

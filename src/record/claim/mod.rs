@@ -19,6 +19,11 @@ pub(super) enum Shared {
         /// The intent it belongs to.
         intent: u64,
     },
+    /// It ended well, and its reply cannot be given again: it was a stream.
+    NotKept {
+        /// The intent it belongs to.
+        intent: u64,
+    },
     /// Nobody knows how it ended.
     Unknown {
         /// The intent it belongs to.

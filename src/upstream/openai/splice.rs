@@ -15,7 +15,7 @@ use crate::model::upstream::StreamUsage;
 pub struct Wanted<'a> {
     /// What the model is called at the upstream.
     pub model: &'a str,
-    /// What `max_tokens` is capped at, if it is. Where the client sends none, none is added.
+    /// What `max_tokens`, by whichever of its names, is capped at, if it is. Where the client sends none, none is added.
     pub max_tokens: Option<NonZeroU32>,
     /// Whether the usage of every stream is asked for.
     pub stream_usage: StreamUsage,
@@ -40,10 +40,15 @@ pub fn splice(operation: Operation, body: &Bytes, control: &Control<'_>, wanted:
         Some(model) => edits.push((model.span.clone(), quoted(wanted.model))),
         None => added = format!("\"model\":{},", quoted(wanted.model)),
     }
-    if let (Some(asked), Some(cap)) = (&control.max_tokens, wanted.max_tokens)
-        && is_above(asked, cap, body)
-    {
-        edits.push((asked.span.clone(), cap.to_string()));
+    if let Some(cap) = wanted.max_tokens {
+        let limits = [
+            &control.max_tokens,
+            &control.max_completion_tokens,
+            &control.max_output_tokens,
+        ];
+        for asked in limits.into_iter().flatten().filter(|asked| is_above(asked, cap, body)) {
+            edits.push((asked.span.clone(), cap.to_string()));
+        }
     }
     let extra = if asks_no_usage(operation, control) && wanted.stream_usage == StreamUsage::Always {
         added.push_str(INCLUDE_USAGE);
@@ -179,6 +184,15 @@ mod tests {
             let body = |tokens: &str| format!(r#"{{"model":"real/model","max_tokens":{tokens}}}"#);
             assert_eq!(spliced(&body(asked)).0, body(sent));
         }
+    }
+
+    #[test]
+    fn the_newer_names_of_max_tokens_are_capped_as_well() {
+        let body = |tokens: u32| {
+            format!(r#"{{"max_output_tokens":{tokens},"model":"real/model","max_completion_tokens":{tokens}}}"#)
+        };
+        assert_eq!(spliced(&body(101)).0, body(100));
+        assert_eq!(spliced(&body(99)).0, body(99));
     }
 
     #[test]

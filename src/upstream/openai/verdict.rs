@@ -23,6 +23,7 @@ pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict {
         (400..=499, _) if problem.is_of_money(status) => Symptom::Exhausted,
         (401, _) => Symptom::Unauthorized,
         (403, _) => Symptom::Forbidden,
+        (429, _) if problem.is_too_large() => Symptom::Neutral,
         (429, _) => Symptom::Limited,
         (500..=599, _) => Symptom::Failing,
         _ => Symptom::Neutral,
@@ -151,6 +152,16 @@ impl Problem {
         let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
         let refused = matches!(status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
         refused && says(&SPENT_WORDS) && !says(&RATE_WORDS) && !code.starts_with(THROTTLED)
+    }
+
+    /// Whether the request alone is more than the limit ever lets through, so that waiting would not help.
+    ///
+    /// OpenAI's words: "Request too large for gpt-4 in organization … on tokens per min (TPM): Limit 10000, Requested
+    /// 12000. The input or output tokens must be reduced in order to run successfully."
+    fn is_too_large(&self) -> bool {
+        text(self.message.as_ref())
+            .to_lowercase()
+            .starts_with("request too large")
     }
 }
 
@@ -290,6 +301,13 @@ mod tests {
         ] {
             assert_eq!(meaning(429, body), (Outcome::Refused, Symptom::Limited), "{body}");
         }
+    }
+
+    #[test]
+    fn a_request_that_no_wait_lets_through_is_the_clients_and_not_a_limit() {
+        let body = r#"{"error":{"message":"Request too large for gpt-4 in organization org-1 on tokens per min (TPM): Limit 10000, Requested 12000.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#;
+        assert_eq!(meaning(429, body), (Outcome::Rejected, Symptom::Neutral));
+        assert_eq!(verdict(429, body).again, Again::No);
     }
 
     #[test]

@@ -129,7 +129,7 @@ async fn converse(mut stream: TcpStream, state: Arc<Mutex<State>>) {
 }
 
 /// Reads one whole request; `None` if the connection ends first.
-async fn listen(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Heard> {
+pub(super) async fn listen(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Heard> {
     loop {
         if let Some(heard) = whole(unread) {
             return Some(heard);

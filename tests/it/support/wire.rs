@@ -45,26 +45,56 @@ impl Wire {
 
     /// Reads one reply with its whole body.
     pub(crate) async fn reply(&mut self) -> Reply {
-        let end = loop {
-            if let Some(end) = find(&self.unread, b"\r\n\r\n") {
-                break end + 4;
-            }
-            assert!(
-                self.read_more().await,
-                "closed before a reply: {:?}",
-                String::from_utf8_lossy(&self.unread)
-            );
-        };
-        let head = String::from_utf8(self.unread.drain(..end).collect()).unwrap();
-        let (status, headers) = parse(&head);
+        let (status, headers) = self.head().await;
         let length = headers
             .get("content-length")
             .map_or(0, |text| text.to_str().unwrap().parse().unwrap());
+        let body = self.take(length).await;
+        Reply { status, headers, body }
+    }
+
+    /// Reads the head of a reply.
+    pub(crate) async fn head(&mut self) -> (StatusCode, HeaderMap) {
+        parse(&self.take_to("\r\n\r\n").await)
+    }
+
+    /// Reads the next chunk of a body without a length, exactly as it was sent; `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
+        let line = self.take_to("\r\n").await;
+        let length = usize::from_str_radix(line.trim_end(), 16).unwrap();
+        let chunk = self.take(length).await;
+        assert_eq!(self.take(2).await, b"\r\n");
+        (length > 0).then_some(chunk)
+    }
+
+    /// Reads all chunks to the end of the body.
+    pub(crate) async fn chunks(&mut self) -> Vec<Vec<u8>> {
+        let mut chunks = Vec::new();
+        while let Some(chunk) = self.chunk().await {
+            chunks.push(chunk);
+        }
+        chunks
+    }
+
+    async fn take_to(&mut self, mark: &str) -> String {
+        let end = loop {
+            if let Some(at) = find(&self.unread, mark.as_bytes()) {
+                break at + mark.len();
+            }
+            assert!(
+                self.read_more().await,
+                "closed before {mark:?}: {:?}",
+                String::from_utf8_lossy(&self.unread)
+            );
+        };
+        String::from_utf8(self.unread.drain(..end).collect()).unwrap()
+    }
+
+    async fn take(&mut self, length: usize) -> Vec<u8> {
         while self.unread.len() < length {
             assert!(self.read_more().await, "closed within a reply");
         }
-        let body = self.unread.drain(..length).collect();
-        Reply { status, headers, body }
+        self.unread.drain(..length).collect()
     }
 
     /// Waits until the peer closes, and gives what it said before.
