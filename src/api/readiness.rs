@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Services;
+use crate::model::account::AccountState;
 use crate::model::clock::Timestamp;
 use crate::model::id::AccountId;
 use crate::model::operation::Class;
@@ -81,7 +82,8 @@ impl Published {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (upstream, account) in last.difference(&present) {
             let (upstream, account) = (upstream.as_str(), account.to_string());
-            metrics::account(upstream, &account, None, &BreakerState::LABELS, None);
+            metrics::account_state(upstream, &account, &AccountState::LABELS, None);
+            metrics::breaker_state(upstream, &account, &BreakerState::LABELS, None);
             for class in Class::ALL {
                 metrics::queue(upstream, &account, class, 0, 0, None);
             }
@@ -89,13 +91,10 @@ impl Published {
         }
         *last = present;
         for view in accounts {
-            metrics::account(
-                view.upstream.as_str(),
-                &view.account.to_string(),
-                Some(view.standing.state.label()),
-                &BreakerState::LABELS,
-                Some(view.breaker.label()),
-            );
+            let (upstream, account) = (view.upstream.as_str(), view.account.to_string());
+            let (state, breaker) = (view.standing.state.label(), view.breaker.label());
+            metrics::account_state(upstream, &account, &AccountState::LABELS, Some(state));
+            metrics::breaker_state(upstream, &account, &BreakerState::LABELS, Some(breaker));
         }
     }
 }

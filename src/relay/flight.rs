@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::HeaderValue;
 use http::header::RETRY_AFTER;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -230,9 +231,11 @@ impl Flight {
             consumed,
         };
         let recorded = pending.settle(ending, wait).await;
-        if let Some(unusable) = unusable {
-            return Err(RelayError::Unusable(unusable));
-        }
+        let reply = match (unusable, verdict.symptom) {
+            (None, _) => reply,
+            (Some(unusable), Symptom::Limited) => Arc::new(waiting(&reply, unusable)),
+            (Some(unusable), _) => return Err(RelayError::Unusable(unusable)),
+        };
         match passable(&reply, form) {
             Ok(()) => Ok(Answer {
                 content: Content::Whole(reply),
@@ -246,7 +249,8 @@ impl Flight {
     }
 
     /// Whether a reply is about an account rather than the call, so that, where no account is left, the caller is told what
-    /// the next one will be told. A 429 that asks for no longer wait than that passes. Volcengine's words always do.
+    /// the next one will be told. A 429 passes in any case, with that wait where it
+    /// names none or a longer one. Volcengine's words always pass.
     fn speaks_of_the_pool(&self, symptom: Symptom, retry_after: Option<Duration>, unusable: Unusable) -> bool {
         let refused = match symptom {
             Symptom::Unauthorized | Symptom::Forbidden | Symptom::Exhausted => true,
@@ -290,6 +294,14 @@ impl Flight {
 enum Back {
     Yes,
     No,
+}
+
+/// A 429 with the wait until an account serves.
+fn waiting(reply: &Reply, unusable: Unusable) -> Reply {
+    let mut reply = reply.clone();
+    let seconds = (unusable.retry_after + SECOND.saturating_sub(Duration::from_nanos(1))).as_secs();
+    reply.headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    reply
 }
 
 /// What came of a call so far, after its next attempt: once something may have been paid, only a success says more.

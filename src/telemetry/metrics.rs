@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::model::account::AccountState;
 use crate::model::key::KeyStatus;
 use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::outcome::Outcome;
@@ -283,24 +282,20 @@ pub fn running_tasks(upstream: &str, account: &str, taken: usize) {
     gauge!(RUNNING_TASKS, "upstream" => upstream.to_owned(), "account" => account.to_owned()).set(count(taken));
 }
 
-/// How an account stands, and what its breaker lets through of the states in `breakers`, at a scrape. Both are `None` for
-/// an account that is gone: its series fall to 0.
-pub fn account(
-    upstream: &str,
-    account: &str,
-    state: Option<&'static str>,
-    breakers: &[&'static str],
-    breaker: Option<&'static str>,
-) {
-    for (name, all, present) in [
-        (ACCOUNT_STATE, &AccountState::LABELS[..], state),
-        (BREAKER_STATE, breakers, breaker),
-    ] {
-        for label in all {
-            let value = if present == Some(*label) { 1.0 } else { 0.0 };
-            gauge!(name, "upstream" => upstream.to_owned(), "account" => account.to_owned(), "state" => *label)
-                .set(value);
-        }
+/// Which of `states` an account is in, at a scrape; `None` for one that is gone: its series fall to 0.
+pub fn account_state(upstream: &str, account: &str, states: &[&'static str], present: Option<&'static str>) {
+    one_of(ACCOUNT_STATE, upstream, account, states, present);
+}
+
+/// Which of `states` an account's breaker is in, as above.
+pub fn breaker_state(upstream: &str, account: &str, states: &[&'static str], present: Option<&'static str>) {
+    one_of(BREAKER_STATE, upstream, account, states, present);
+}
+
+fn one_of(name: &'static str, upstream: &str, account: &str, states: &[&'static str], present: Option<&'static str>) {
+    for state in states {
+        let value = if present == Some(*state) { 1.0 } else { 0.0 };
+        gauge!(name, "upstream" => upstream.to_owned(), "account" => account.to_owned(), "state" => *state).set(value);
     }
 }
 
