@@ -48,6 +48,8 @@ mod path;
 #[cfg(test)]
 mod pools;
 #[cfg(test)]
+mod quotas;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod retry;
