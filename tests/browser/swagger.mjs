@@ -86,7 +86,19 @@ test("the page opens with a title, a language and every group", async () => {
   assert.equal(await page.locator("html").getAttribute("lang"), "en");
   assert.match(response.headers()["content-security-policy"], /default-src 'none'/);
   const groups = await page.locator(".opblock-tag-section h3").evaluateAll((all) => all.map((one) => one.dataset.tag));
-  assert.deepEqual(groups, ["Volcengine", "Own", "Keys", "Tasks", "Audit", "Operator", "Operations"]);
+  assert.deepEqual(groups, [
+    "OpenAI",
+    "Models",
+    "Volcengine",
+    "Vision",
+    "Own",
+    "Keys",
+    "Upstreams",
+    "Tasks",
+    "Audit",
+    "Operator",
+    "Operations",
+  ]);
 });
 
 test("the admin key authorises every call that follows", async () => {
@@ -118,6 +130,19 @@ test("Try it out fetches that task", async () => {
 });
 
 for (const [operation, expected] of [
+  ["createChatCompletion", 200],
+  ["createCompletion", 200],
+  ["createEmbedding", 200],
+  ["createResponse", 200],
+  ["createImage", 200],
+  ["listModels", 200],
+  ["analyzeImage", 200],
+  ["extractText", 200],
+  ["analyzeMath", 200],
+  ["visionHealth", 200],
+  ["listUpstreams", 200],
+  ["listAllModels", 200],
+  ["resetFailedKeys", 200],
   ["volcengine", 200],
   ["listTasks", 200],
   ["getOwnKey", 200],
