@@ -25,6 +25,14 @@ pub(super) struct Board {
 }
 
 impl Board {
+    /// One on which nothing is defined yet.
+    pub(super) fn blank(catalogue: Arc<Catalogue>) -> Self {
+        Self {
+            catalogue,
+            lines: HashMap::new(),
+        }
+    }
+
     /// The lines that `catalogue` defines, beside those that do not change.
     ///
     /// An account whose address or credential cannot stand in a request has no line: it is said in the log.

@@ -90,7 +90,7 @@ impl Dispatcher {
         } = outfit;
         let fixed = board::volcengine_lines(settings, &volcengine::name(), ids, max_bytes)?;
         let dispatcher = Self {
-            board: ArcSwap::from_pointee(Board::new(Arc::clone(&catalogue), &fixed, max_bytes)),
+            board: ArcSwap::from_pointee(Board::blank(Arc::clone(&catalogue))),
             fixed,
             pools: Mutex::default(),
             rounds: AtomicU64::new(0),
@@ -344,12 +344,12 @@ impl Dispatcher {
 
     fn note(&self, changed: Changes) {
         for (account, standing) in changed {
-            tracing::warn!(
-                { fields::ACCOUNT_ID } = %account,
-                state = standing.state.label(),
-                reason = standing.reason.label(),
-                "an account stands differently"
-            );
+            let (state, reason) = (standing.state.label(), standing.reason.label());
+            if standing.state == AccountState::Active {
+                tracing::info!({ fields::ACCOUNT_ID } = %account, state, reason, "an account serves again");
+            } else {
+                tracing::warn!({ fields::ACCOUNT_ID } = %account, state, reason, "an account is out of use");
+            }
             (self.on_change)(account, standing);
         }
     }

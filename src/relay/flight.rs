@@ -249,8 +249,8 @@ impl Flight {
     }
 
     /// Whether a reply is about an account rather than the call, so that, where no account is left, the caller is told what
-    /// the next one will be told. A 429 passes in any case, with that wait where it
-    /// names none or a longer one. Volcengine's words always pass.
+    /// the next one will be told. A 429 passes in any case, with that wait where it names none or a longer one.
+    /// Volcengine's words always pass.
     fn speaks_of_the_pool(&self, symptom: Symptom, retry_after: Option<Duration>, unusable: Unusable) -> bool {
         let refused = match symptom {
             Symptom::Unauthorized | Symptom::Forbidden | Symptom::Exhausted => true,

@@ -1,5 +1,6 @@
 //! A stream on its way to the client: every byte passes when it comes, and the call is settled when it ends.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub struct Streamed {
     body: Option<Arriving>,
     reader: Stream,
     /// What waits to be given: at most what one chunk of the upstream became.
-    ready: std::collections::VecDeque<Bytes>,
+    ready: VecDeque<Bytes>,
     timer: Pin<Box<Sleep>>,
     last: Instant,
     /// When something was last given to the client, by the upstream or by us.
@@ -96,7 +97,7 @@ impl Streamed {
             headers,
             body: Some(body),
             reader: Stream::new(extra),
-            ready: std::collections::VecDeque::new(),
+            ready: VecDeque::new(),
             timer: Box::pin(sleep(KEEP_ALIVE.min(patience))),
             last: now,
             given: now,
