@@ -82,6 +82,15 @@ identifier!(
     RequestId, u128, "req_", 32
 );
 
+identifier!(
+    /// A job: `job_` and 32 hex digits, of which the first 12 are milliseconds, so ids sort by time.
+    JobId, u128, "job_", 32
+);
+identifier!(
+    /// One webhook delivery: `msg_` and 32 hex digits, of which the first 12 are milliseconds, so ids sort by time.
+    DeliveryId, u128, "msg_", 32
+);
+
 impl KeyId {
     /// The owner of a key that is the first of its rotation family.
     #[must_use]

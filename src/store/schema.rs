@@ -5,7 +5,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition
 use super::error::StoreError;
 
 /// The schema this version writes.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Declares every table once: its definition, and how a plan, an apply and a read get at it.
 macro_rules! catalogue {
@@ -128,6 +128,39 @@ catalogue! {
     account_standings: u64 = ACCOUNT_STANDINGS "account_standings.v1";
     /// Models that were registered here. Key: the name.
     models: &'static str = MODELS "models.v1";
+    /// Jobs. Key: the number of a `JobId`, which begins with its time.
+    jobs: [u8; 16] = JOBS "jobs.v1";
+    /// The items of jobs. Key: job and position.
+    job_items: [u8; 20] = JOB_ITEMS "job_items.v1";
+    /// What items ask, sealed. Key: job and position.
+    job_bodies: [u8; 20] = JOB_BODIES "job_bodies.v1";
+    /// What items were answered, sealed. Key: job and position.
+    job_results: [u8; 20] = JOB_RESULTS "job_results.v1";
+    /// Items that a worker may take, in the order in which they are taken. Key: queue, a zero byte, the priority turned
+    /// round, since when it waits, job and position.
+    job_ready: &'static [u8] = JOB_READY "job_ready.v1";
+    /// What is to be done at a moment. Key: moment, kind, job and position.
+    job_timers: [u8; 29] = JOB_TIMERS "job_timers.v1";
+    /// What happened to jobs. Key: job and sequence number.
+    job_events: [u8; 24] = JOB_EVENTS "job_events.v1";
+    /// Log lines of jobs, their texts sealed. Key: job and sequence number.
+    job_logs: [u8; 24] = JOB_LOGS "job_logs.v1";
+    /// Jobs by owner. Key: owner and job.
+    jobs_by_owner: [u8; 24] = JOBS_BY_OWNER "jobs_by_owner.v1";
+    /// Jobs by queue and state. Key: queue, a zero byte, the state, job.
+    jobs_by_state: &'static [u8] = JOBS_BY_STATE "jobs_by_state.v1";
+    /// Jobs that have ended, by when they did. Key: moment and job.
+    jobs_finished: [u8; 24] = JOBS_FINISHED "jobs_finished.v1";
+    /// Items that ran out of attempts. Key: queue, a zero byte, job and position.
+    dead_letters: &'static [u8] = DEAD_LETTERS "dead_letters.v1";
+    /// Idempotency keys with which jobs were submitted. Key: keyed digest of owner and key.
+    job_keys: [u8; 32] = JOB_KEYS "job_keys.v1";
+    /// How each queue stands. Key: its name.
+    queues: &'static str = QUEUES "queues.v1";
+    /// Webhook deliveries that are to be made, or were. Key: the number of a `DeliveryId`.
+    deliveries: [u8; 16] = DELIVERIES "deliveries.v1";
+    /// Those to be made, by when. Key: moment and delivery.
+    deliveries_due: [u8; 24] = DELIVERIES_DUE "deliveries_due.v1";
 }
 
 /// One step from a schema to the next, in one transaction.
@@ -147,6 +180,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     // Upstreams, accounts, their standings and models: new tables, nothing that was there changes.
     Migration {
         to: 2,
+        run: create_tables,
+    },
+    // Jobs, queues and webhooks: new tables again.
+    Migration {
+        to: 3,
         run: create_tables,
     },
 ];
