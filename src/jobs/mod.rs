@@ -5,7 +5,9 @@
 //! submit's task is then polled until it ends, without a worker.
 
 pub mod error;
+pub mod events;
 pub mod hub;
+pub mod logs;
 pub mod spec;
 pub mod vault;
 
