@@ -60,6 +60,9 @@ pub enum JobError {
     /// The owner follows too many streams of events.
     #[error("at most {0} streams of events at a time")]
     TooManyStreams(usize),
+    /// Too many log lines wait to be written.
+    #[error("too many log lines wait to be written")]
+    LogsBusy,
     /// No randomness.
     #[error("no randomness could be had")]
     Entropy,
