@@ -9,6 +9,7 @@ pub mod clock;
 pub mod control;
 pub mod http_url;
 pub mod id;
+pub mod job;
 pub mod key;
 pub mod lane;
 pub mod legacy;
