@@ -8,6 +8,7 @@ pub mod error;
 pub mod hub;
 pub mod spec;
 pub mod vault;
+pub mod webhook;
 
 use std::sync::Arc;
 

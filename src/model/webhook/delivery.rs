@@ -122,8 +122,24 @@ impl Delivery {
     }
 }
 
+impl Fate {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Delivered, Self::Retried, Self::GivenUp, Self::Refused];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Retried => "retried",
+            Self::GivenUp => "given_up",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 impl DeliveryState {
-    /// Its name in answers and metrics.
+    /// Its name in answers.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
