@@ -24,6 +24,7 @@ mod timers;
 pub mod vault;
 mod verdict;
 mod worker;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

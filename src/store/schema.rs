@@ -167,7 +167,8 @@ catalogue! {
     queues: &'static str = QUEUES "queues.v1";
     /// Webhook deliveries that are to be made, or were. Key: the number of a `DeliveryId`.
     deliveries: [u8; 16] = DELIVERIES "deliveries.v1";
-    /// Those to be made, by when. Key: moment and delivery.
+    /// Those to be made, by when; behind them, the highest bit of the moment set, those that have ended, by when they did.
+    /// Key: moment and delivery.
     deliveries_due: [u8; 24] = DELIVERIES_DUE "deliveries_due.v1";
 }
 
