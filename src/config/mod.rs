@@ -18,6 +18,7 @@ mod telemetry;
 mod value;
 mod vars;
 mod volcengine;
+mod webhook;
 
 pub use admission::{AccountLimits, Admission, KeyLimits};
 pub use auth::{Auth, Master, Signatures, UnknownTasks};
@@ -32,6 +33,7 @@ pub use telemetry::{LogFormat, Telemetry};
 pub use value::parse_length;
 pub use vars::{Environment, Layered, MapVars, Vars};
 pub use volcengine::{Credential, Volcengine};
+pub use webhook::Webhook;
 
 use reader::Reader;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub dashscope: Option<OpenAi>,
     /// Which models calls are for.
     pub models: ModelSettings,
+    /// What webhooks are signed with, and what they may reach.
+    pub webhook: Webhook,
     /// What is logged and who may read the metrics.
     pub telemetry: Telemetry,
     /// What is allowed but may surprise, one sentence each, to be logged once at start.
@@ -121,6 +125,7 @@ impl Config {
         let megallm = MegaLlm::read(&mut reader);
         let dashscope = OpenAi::read_dashscope(&mut reader);
         let models = ModelSettings::read(&mut reader);
+        let webhook = Webhook::read(&mut reader);
         let telemetry = Telemetry::read(&mut reader);
         replaced::read(&mut reader);
         warn_of_unknown_names(&mut reader);
@@ -140,6 +145,7 @@ impl Config {
                 megallm,
                 dashscope,
                 models,
+                webhook,
                 telemetry,
                 warnings,
             }),
@@ -241,6 +247,8 @@ pub const VARIABLES: &[&str] = &[
     "AUDIT_MAX_BYTES",
     "STORE_RESERVE_BYTES",
     "STORE_CACHE_BYTES",
+    "INTERNAL_CALLBACK_SECRET",
+    "WEBHOOK_ALLOW",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "DEBUG",

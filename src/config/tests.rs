@@ -232,6 +232,7 @@ fn no_secret_is_printed_by_a_configuration_or_a_mistake() {
             .with("VOLC_SECRETKEY", canary)
             .with("OPENAI_API_KEY", canary)
             .with("DASHSCOPE_API_KEY", canary)
+            .with("INTERNAL_CALLBACK_SECRET", canary)
     };
     let config = Config::parse(
         &secrets("canary-canary-canary-canary-canary-canary").with("API_KEY_ENCRYPTION_KEY_PREVIOUS", MASTER),
@@ -246,7 +247,7 @@ fn no_secret_is_printed_by_a_configuration_or_a_mistake() {
         .with("VOLC_HOST", "https://user:canary@host")
         .with("MEGALLM_BASE_URL", "https://user:canary@host");
     let mistakes = Config::parse(&wrong).unwrap_err();
-    assert_eq!(mistakes.iter().count(), 13, "{mistakes}");
+    assert_eq!(mistakes.iter().count(), 14, "{mistakes}");
     assert!(!format!("{mistakes} {mistakes:?}").contains("canary"), "{mistakes}");
 }
 

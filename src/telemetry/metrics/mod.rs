@@ -19,6 +19,7 @@ use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::outcome::Outcome;
 use crate::model::record::Refusal;
 use crate::model::usage::Usage;
+use crate::model::webhook::Fate;
 
 /// Requests answered. Labels: `route`, `method`, `status`.
 pub const HTTP_REQUESTS: &str = "tollgate_http_requests_total";
@@ -70,6 +71,8 @@ pub const STORE_FREE: &str = "tollgate_store_free_bytes";
 pub const STORE_ROWS: &str = "tollgate_store_rows";
 /// What came of an idempotency key. Label: `outcome`.
 pub const IDEMPOTENCY: &str = "tollgate_idempotency_total";
+/// What came of attempts at webhook deliveries. Label: `outcome`.
+pub const WEBHOOKS: &str = "tollgate_webhook_deliveries_total";
 /// Client keys. Label: `status`.
 pub const KEYS: &str = "tollgate_keys";
 /// 1 when `/ready` says so.
@@ -181,6 +184,7 @@ pub fn describe_all() {
     describe_gauge!(STORE_FREE, Unit::Bytes, "What the disk under the store has left");
     describe_gauge!(STORE_ROWS, "Rows of a table");
     describe_counter!(IDEMPOTENCY, "What came of idempotency keys");
+    describe_counter!(WEBHOOKS, "What came of attempts at webhook deliveries");
     describe_gauge!(KEYS, "Client keys");
     describe_gauge!(READY, "Whether the process is ready");
     describe_gauge!(BUILD_INFO, "The version that runs");
@@ -194,6 +198,9 @@ pub fn describe_all() {
     }
     for presented in KeyPresented::ALL {
         counter!(IDEMPOTENCY, "outcome" => presented.label()).absolute(0);
+    }
+    for fate in Fate::ALL {
+        counter!(WEBHOOKS, "outcome" => fate.label()).absolute(0);
     }
     for reason in RetryReason::ALL {
         counter!(RETRIES, "reason" => reason.label()).absolute(0);
@@ -343,6 +350,11 @@ pub fn audit_commit(took: Duration) {
 /// An idempotency key was presented.
 pub fn idempotency(presented: KeyPresented) {
     counter!(IDEMPOTENCY, "outcome" => presented.label()).increment(1);
+}
+
+/// A webhook delivery was tried.
+pub fn webhook(fate: Fate) {
+    counter!(WEBHOOKS, "outcome" => fate.label()).increment(1);
 }
 
 /// How the store stands, at a scrape.
