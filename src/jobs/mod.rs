@@ -23,8 +23,8 @@ mod submit;
 mod timers;
 pub mod vault;
 mod verdict;
-mod worker;
 pub mod webhook;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -43,9 +43,10 @@ pub use self::submit::Submitted;
 
 use self::bell::Bell;
 use self::hub::Hub;
-use self::lease::Leases;
+use self::lease::{Leases, Return};
 use self::line::Line;
 use self::vault::Vault;
+use self::webhook::Outbox;
 use crate::auth::Directory;
 use crate::crypto::entropy::{self, Entropy};
 use crate::model::clock::Clock;
@@ -93,6 +94,8 @@ pub struct Parts {
     pub recorder: Arc<Recorder>,
     /// Whose keys their owners hold.
     pub directory: Arc<Directory>,
+    /// What tells receivers that a job has ended.
+    pub outbox: Arc<Outbox>,
     /// The queues, and how many items of each run at once.
     pub queues: Vec<(QueueName, NonZeroUsize)>,
 }
@@ -128,6 +131,7 @@ impl Jobs {
             relay,
             recorder,
             directory,
+            outbox,
             queues,
         } = parts;
         let vault = Vault::new(store.clone(), Arc::clone(&entropy));
@@ -137,7 +141,10 @@ impl Jobs {
             .collect();
         Self {
             hub: Hub::default(),
-            bell: Bell::default(),
+            bell: Bell {
+                vault: vault.clone(),
+                outbox,
+            },
             lines,
             leases: Leases::new(store.boot()),
             sooner: Notify::new(),
@@ -180,17 +187,33 @@ impl Jobs {
         self.closing.cancel();
     }
 
-    /// Waits for the workers until `enough` ends, then gives back the leases of those that are left: their items run again
-    /// in the next process, which learns from the record what came of them.
-    pub async fn close(&self, enough: impl Future<Output = ()>) {
-        self.close_intake();
+    /// Waits until no worker has an item. Call [`Jobs::close_intake`] before.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn until_idle(&self) {
         self.workers.close();
-        tokio::select! {
-            biased;
-            () = self.workers.wait() => {}
-            () = enough => tracing::warn!(items = self.workers.len(), "items of jobs were still running: their leases are returned"),
+        self.workers.wait().await;
+    }
+
+    /// Gives back the leases of workers that had no time to finish. Their items run again in the next process, which
+    /// learns from the record what came of them.
+    pub async fn return_leases(&self) {
+        let held = self.leases.all();
+        if held.is_empty() {
+            return;
         }
-        self.return_leases().await;
+        tracing::warn!(
+            items = held.len(),
+            "items of jobs were still running: their leases are returned"
+        );
+        let returning = Return {
+            held,
+            bell: self.bell.clone(),
+        };
+        if let Err(error) = self.store.change(returning).await {
+            tracing::error!(error = %error, "leases could not be returned: the next process takes them back");
+        }
     }
 
     /// One job.
@@ -258,6 +281,12 @@ impl Jobs {
                 () = &mut latest => return Ok(job),
             }
         }
+    }
+
+    /// What seals and opens what jobs hold.
+    #[must_use]
+    pub const fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// Where changes of jobs are told.
