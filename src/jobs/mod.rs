@@ -6,6 +6,8 @@
 
 pub mod error;
 pub mod events;
+#[cfg(test)]
+mod fixture;
 pub mod hub;
 pub mod logs;
 pub mod spec;
