@@ -71,6 +71,17 @@ pub enum JobError {
     Store(#[from] StoreError),
 }
 
+impl JobError {
+    /// What was submitted cannot be a job, because of one field.
+    #[must_use]
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+}
+
 impl From<WriteError<JobError>> for JobError {
     fn from(error: WriteError<JobError>) -> Self {
         match error {
