@@ -44,9 +44,11 @@ pub use self::spec::{ItemSpec, JobSpec, Private};
 pub use self::submit::Submitted;
 
 use self::bell::Bell;
+use self::events::Followers;
 use self::hub::Hub;
 use self::lease::Leases;
 use self::line::Line;
+use self::logs::LogBuffer;
 use self::vault::Vault;
 use crate::auth::Directory;
 use crate::crypto::entropy::{self, Entropy};
@@ -70,6 +72,8 @@ pub struct Jobs {
     directory: Arc<Directory>,
     vault: Vault,
     hub: Hub,
+    followers: Followers,
+    logs: Arc<LogBuffer>,
     bell: Bell,
     lines: BTreeMap<QueueName, Line>,
     leases: Leases,
@@ -137,8 +141,11 @@ impl Jobs {
             .into_iter()
             .map(|(queue, concurrency)| (queue.clone(), Line::new(queue, concurrency)))
             .collect();
+        let hub = Hub::default();
         Self {
-            hub: Hub::default(),
+            followers: Followers::new(store.clone(), hub.clone()),
+            logs: Arc::new(LogBuffer::new(store.clone(), vault.clone())),
+            hub,
             bell: Bell::default(),
             lines,
             leases: Leases::new(store.boot()),
@@ -266,6 +273,18 @@ impl Jobs {
     #[must_use]
     pub const fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// What lets owners follow their jobs.
+    #[must_use]
+    pub const fn followers(&self) -> &Followers {
+        &self.followers
+    }
+
+    /// Their log lines. [`LogBuffer::run`] writes them.
+    #[must_use]
+    pub const fn logs(&self) -> &Arc<LogBuffer> {
+        &self.logs
     }
 
     /// A number from 0 to 1. Without randomness it is a half: waits then are all alike, which is harmless.
