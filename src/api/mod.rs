@@ -13,6 +13,7 @@ mod document;
 pub mod edge;
 pub mod error;
 pub mod guard;
+pub mod jobs;
 pub mod keys;
 mod model_path;
 pub mod open;
@@ -151,6 +152,8 @@ type Operations = (
     openai::ModelsApi,
     volcengine::VolcengineApi,
     vision::VisionApi,
+    jobs::events::JobEventsApi,
+    jobs::logs::JobLogsApi,
     tasks::OwnApi,
     keys::KeysApi,
     upstreams::UpstreamsApi,
@@ -168,6 +171,8 @@ fn service() -> OpenApiService<Operations, ()> {
         openai::ModelsApi,
         volcengine::VolcengineApi,
         vision::VisionApi,
+        jobs::events::JobEventsApi,
+        jobs::logs::JobLogsApi,
         tasks::OwnApi,
         keys::KeysApi,
         upstreams::UpstreamsApi,
