@@ -84,7 +84,7 @@ impl Leases {
         }
     }
 
-    fn all(&self) -> Vec<(ItemRef, Lease)> {
+    pub(super) fn all(&self) -> Vec<(ItemRef, Lease)> {
         self.lock().iter().map(|(at, held)| (*at, held.lease)).collect()
     }
 
@@ -139,21 +139,6 @@ impl Jobs {
                     return;
                 }
             }
-        }
-    }
-
-    /// Gives back what workers still hold at the end of the process.
-    pub(super) async fn return_leases(&self) {
-        let held = self.leases.all();
-        if held.is_empty() {
-            return;
-        }
-        let returning = Return {
-            held,
-            bell: self.bell.clone(),
-        };
-        if let Err(error) = self.store.change(returning).await {
-            tracing::error!(error = %error, "leases could not be returned: the next process takes them back");
         }
     }
 }
@@ -231,9 +216,9 @@ impl Change for TakeBack {
 }
 
 /// Puts items back whose workers had no time to finish. It is not held against them.
-struct Return {
-    held: Vec<(ItemRef, Lease)>,
-    bell: Bell,
+pub(super) struct Return {
+    pub(super) held: Vec<(ItemRef, Lease)>,
+    pub(super) bell: Bell,
 }
 
 impl Change for Return {

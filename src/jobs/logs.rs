@@ -239,7 +239,9 @@ impl LogBuffer {
             let last = |id: &JobId| Ok::<_, StoreError>((*id, log::last(rows, *id)?));
             let jobs: Vec<_> = batch.keys().map(last).collect::<Result<_, _>>()?;
             let jobs = jobs.into_iter().zip(batch.values());
-            Ok(jobs.map(|((id, last), lines)| addition(&vault, id, last, lines)).collect::<Result<Vec<_>, _>>())
+            Ok(jobs
+                .map(|((id, last), lines)| addition(&vault, id, last, lines))
+                .collect::<Result<Vec<_>, _>>())
         });
         let additions = additions.await??;
         Ok(self.store.change(AddLines(additions)).await?)

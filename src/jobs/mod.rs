@@ -25,8 +25,8 @@ mod submit;
 mod timers;
 pub mod vault;
 mod verdict;
-mod worker;
 pub mod webhook;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -44,12 +44,11 @@ pub use self::spec::{ItemSpec, JobSpec, Private};
 pub use self::submit::Submitted;
 
 use self::bell::Bell;
-use self::events::Followers;
 use self::hub::Hub;
-use self::lease::Leases;
+use self::lease::{Leases, Return};
 use self::line::Line;
-use self::logs::LogBuffer;
 use self::vault::Vault;
+use self::webhook::Outbox;
 use crate::auth::Directory;
 use crate::crypto::entropy::{self, Entropy};
 use crate::model::clock::Clock;
@@ -72,8 +71,6 @@ pub struct Jobs {
     directory: Arc<Directory>,
     vault: Vault,
     hub: Hub,
-    followers: Followers,
-    logs: Arc<LogBuffer>,
     bell: Bell,
     lines: BTreeMap<QueueName, Line>,
     leases: Leases,
@@ -99,6 +96,8 @@ pub struct Parts {
     pub recorder: Arc<Recorder>,
     /// Whose keys their owners hold.
     pub directory: Arc<Directory>,
+    /// What tells receivers that a job has ended.
+    pub outbox: Arc<Outbox>,
     /// The queues, and how many items of each run at once.
     pub queues: Vec<(QueueName, NonZeroUsize)>,
 }
@@ -134,6 +133,7 @@ impl Jobs {
             relay,
             recorder,
             directory,
+            outbox,
             queues,
         } = parts;
         let vault = Vault::new(store.clone(), Arc::clone(&entropy));
@@ -141,12 +141,12 @@ impl Jobs {
             .into_iter()
             .map(|(queue, concurrency)| (queue.clone(), Line::new(queue, concurrency)))
             .collect();
-        let hub = Hub::default();
         Self {
-            followers: Followers::new(store.clone(), hub.clone()),
-            logs: Arc::new(LogBuffer::new(store.clone(), vault.clone())),
-            hub,
-            bell: Bell::default(),
+            hub: Hub::default(),
+            bell: Bell {
+                vault: vault.clone(),
+                outbox,
+            },
             lines,
             leases: Leases::new(store.boot()),
             sooner: Notify::new(),
@@ -189,17 +189,33 @@ impl Jobs {
         self.closing.cancel();
     }
 
-    /// Waits for the workers until `enough` ends, then gives back the leases of those that are left: their items run again
-    /// in the next process, which learns from the record what came of them.
-    pub async fn close(&self, enough: impl Future<Output = ()>) {
-        self.close_intake();
+    /// Waits until no worker has an item. Call [`Jobs::close_intake`] before.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn until_idle(&self) {
         self.workers.close();
-        tokio::select! {
-            biased;
-            () = self.workers.wait() => {}
-            () = enough => tracing::warn!(items = self.workers.len(), "items of jobs were still running: their leases are returned"),
+        self.workers.wait().await;
+    }
+
+    /// Gives back the leases of workers that had no time to finish. Their items run again in the next process, which
+    /// learns from the record what came of them.
+    pub async fn return_leases(&self) {
+        let held = self.leases.all();
+        if held.is_empty() {
+            return;
         }
-        self.return_leases().await;
+        tracing::warn!(
+            items = held.len(),
+            "items of jobs were still running: their leases are returned"
+        );
+        let returning = Return {
+            held,
+            bell: self.bell.clone(),
+        };
+        if let Err(error) = self.store.change(returning).await {
+            tracing::error!(error = %error, "leases could not be returned: the next process takes them back");
+        }
     }
 
     /// One job.
@@ -269,22 +285,16 @@ impl Jobs {
         }
     }
 
+    /// What seals and opens what jobs hold.
+    #[must_use]
+    pub const fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// Where changes of jobs are told.
     #[must_use]
     pub const fn hub(&self) -> &Hub {
         &self.hub
-    }
-
-    /// What lets owners follow their jobs.
-    #[must_use]
-    pub const fn followers(&self) -> &Followers {
-        &self.followers
-    }
-
-    /// Their log lines. [`LogBuffer::run`] writes them.
-    #[must_use]
-    pub const fn logs(&self) -> &Arc<LogBuffer> {
-        &self.logs
     }
 
     /// A number from 0 to 1. Without randomness it is a half: waits then are all alike, which is harmless.

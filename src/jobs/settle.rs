@@ -2,7 +2,7 @@
 
 use super::Jobs;
 use super::bell::{Bell, Told};
-use super::ending::Ending;
+use super::ending::{Ending, Heard};
 use super::lease::is_held;
 use crate::crypto::digest::Digest;
 use crate::model::job::item::Lease;
@@ -10,6 +10,7 @@ use crate::model::job::{Item, ItemRef, ItemState, QueueName};
 use crate::store::error::StoreError;
 use crate::store::idempotency::{self, Fate};
 use crate::store::{Change, Tables, Urgency};
+use crate::telemetry::metrics::{self, JobAttempt, JobPoll};
 
 /// Writes what came of an item.
 pub(super) struct Settle {
@@ -37,6 +38,9 @@ pub(super) struct Settled {
     pub(super) ready: Option<QueueName>,
     /// Whether something is due for it.
     pub(super) due: bool,
+    /// How it stands, if it was heard.
+    state: Option<ItemState>,
+    queue: Option<QueueName>,
 }
 
 impl Holder {
@@ -59,6 +63,8 @@ impl Change for Settle {
             told: Told::new(),
             ready: None,
             due: false,
+            state: None,
+            queue: None,
         };
         let Some(mut edit) = tables.edit_job(self.at.job)? else {
             return Ok(settled);
@@ -82,6 +88,8 @@ impl Change for Settle {
         }
         if let Some(item) = after {
             settled.due = item.wake_at.is_some();
+            settled.state = Some(item.state);
+            settled.queue = Some(job.queue.clone());
             settled.ready = (item.state == ItemState::Queued && item.wake_at.is_none()).then_some(job.queue);
         }
         self.bell.close(tables, edit, &mut settled.told)?;
@@ -108,13 +116,16 @@ impl Jobs {
     pub(super) async fn settle(&self, at: ItemRef, holder: Holder, ending: Ending, key: Option<Digest>) {
         let settle = Settle {
             at,
-            holder,
-            ending,
+            holder: holder.clone(),
+            ending: ending.clone(),
             key,
             bell: self.bell.clone(),
         };
         match self.store.change(settle).await {
             Ok(settled) => {
+                if let (Some(state), Some(queue)) = (settled.state, &settled.queue) {
+                    count(&holder, &ending, state, queue);
+                }
                 self.tell(&settled.told);
                 if let Some(queue) = settled.ready {
                     self.wake(&queue);
@@ -127,5 +138,29 @@ impl Jobs {
                 tracing::error!(error = %error, job = %at.job, item = at.index, "what came of an item was not recorded");
             }
         }
+    }
+}
+
+/// Counts what came of an attempt, or of a question.
+fn count(holder: &Holder, ending: &Ending, state: ItemState, queue: &QueueName) {
+    match holder {
+        Holder::Worker(_) => metrics::job_attempt(
+            queue,
+            match (ending, state) {
+                (_, ItemState::Dead) => JobAttempt::Dead,
+                (_, ItemState::Succeeded) => JobAttempt::Succeeded,
+                (_, ItemState::Unknown) => JobAttempt::Unknown,
+                (_, ItemState::Polling) => JobAttempt::Polling,
+                (_, ItemState::Failed | ItemState::Cancelled) => JobAttempt::Failed,
+                (Ending::Bounced { .. } | Ending::Later { .. }, _) => JobAttempt::Bounced,
+                _ => JobAttempt::Retried,
+            },
+        ),
+        Holder::Task(_) => metrics::job_poll(match (ending, state) {
+            (_, ItemState::Succeeded) => JobPoll::Done,
+            (Ending::Pending { heard: Heard::No, .. }, ItemState::Polling) => JobPoll::Unanswered,
+            (_, ItemState::Polling) => JobPoll::Pending,
+            _ => JobPoll::Failed,
+        }),
     }
 }

@@ -1,6 +1,7 @@
 //! Accepting a job: what it asks is vetted, sealed, and committed at once.
 
 use super::bell::{Bell, Told};
+use super::webhook::NotAccepted;
 use super::{ItemSpec, JobError, JobSpec, Jobs, Viewer};
 use crate::crypto::entropy;
 use crate::model::call::{Call, Delivery, IdempotencyKey};
@@ -58,6 +59,10 @@ impl Jobs {
         }
         if !self.has_queue(&spec.queue) {
             return Err(JobError::invalid("queue", format!("there is no queue {}", spec.queue)));
+        }
+        if let Some(url) = &spec.private.webhook {
+            let refused = |refused: NotAccepted| JobError::invalid("webhook.url", refused.to_string());
+            self.bell.outbox.accepts(url).await.map_err(refused)?;
         }
         let now = self.clock.wall();
         for (index, item) in spec.items.iter().enumerate() {
@@ -183,11 +188,17 @@ impl Jobs {
         let digest = &self.store.keyring().digest;
         let owner = caller.owner.bits().to_be_bytes();
         let key = digest.of("job idempotency key", &[&owner, presented.as_bytes()]);
+        let webhook = spec
+            .private
+            .webhook
+            .as_ref()
+            .map(|url| url.uri().to_string())
+            .unwrap_or_default();
         let mut parts = vec![
             spec.kind.label().as_bytes(),
             spec.queue.as_str().as_bytes(),
             spec.private.metadata.as_bytes(),
-            spec.private.webhook.as_deref().unwrap_or_default().as_bytes(),
+            webhook.as_bytes(),
         ];
         for item in &spec.items {
             parts.push(item.operation.label().as_bytes());

@@ -17,6 +17,7 @@ use crate::store::error::{StoreError, WriteError};
 use crate::store::jobs::index::{self, Due};
 use crate::store::jobs::item;
 use crate::store::{Rows, Tables, Write};
+use crate::telemetry::metrics;
 
 impl Jobs {
     /// Does what is due when it is, until it is dropped.
@@ -121,6 +122,7 @@ impl TakeDue {
         };
         match item.state {
             ItemState::Running => {
+                metrics::lease_lost();
                 taken
                     .ready
                     .extend(lease::lose(tables, at, &self.bell, &mut taken.told)?);

@@ -30,26 +30,22 @@ use crate::store::{Change, Tables, Urgency};
 impl Jobs {
     /// Works at an item until something came of it.
     pub(super) async fn work(self: &Arc<Self>, leased: Leased) {
-        let hand = self.leases.hold(leased.at, leased.lease);
+        let held = self.leases.hold(leased.at, leased.lease);
         let call = match self.call(&leased) {
             Ok(call) => call,
             Err(ending) => {
-                let holder = Holder::Worker(leased.lease);
-                return self.settle(leased.at, holder, ending, None).await;
+                return self.settle(leased.at, Holder::Worker(leased.lease), ending, None).await;
             }
         };
-        let key = call
-            .idempotency
-            .as_ref()
-            .map(|key| self.recorder.key_digest(leased.owner, key));
+        let digest = |key| self.recorder.key_digest(leased.owner, key);
+        let key = call.idempotency.as_ref().map(digest);
         let begun = self.clock.monotonic();
-        let soft = begun + Duration::from_secs(leased.limits.soft.into());
-        let hard = begun + Duration::from_secs(leased.limits.hard.into());
+        let after = |seconds: u32| begun + Duration::from_secs(seconds.into());
         let running = Box::pin(self.relay.run(call, lane(leased.kind)));
         let ending = tokio::select! {
             answer = running => self.judge(&leased, answer),
-            () = hand.withdrawn() => Ending::Cancelled,
-            () = self.tell_when_slow(leased.at, soft, hard) => Ending::Cut(ItemError {
+            () = held.withdrawn() => Ending::Cancelled,
+            () = self.tell_when_slow(leased.at, after(leased.limits.soft), after(leased.limits.hard)) => Ending::Cut(ItemError {
                 code: "TIME_LIMIT".to_owned(),
                 message: format!("an attempt took longer than {} seconds", leased.limits.hard),
             }),

@@ -70,8 +70,7 @@ impl JobEventsApi {
             move || key.is_some_and(|key| may_follow(&services, key))
         };
         match services
-            .jobs
-            .followers()
+            .followers
             .follow(owner, id, seen, ending, still_allowed)
             .await?
         {

@@ -153,7 +153,10 @@ impl<A: Fn() -> bool> Follower<A> {
                 Turn::Heartbeat if (self.still_allowed)() => return Some(frame::comment("heartbeat")),
                 Turn::Heartbeat => {
                     self.next = Next::End;
-                    return Some(frame::error("AUTH_FAILED", "the key that opened this stream may no longer read it"));
+                    return Some(frame::error(
+                        "AUTH_FAILED",
+                        "the key that opened this stream may no longer read it",
+                    ));
                 }
                 Turn::Changed => self.next = Next::Read,
                 Turn::Page(Ok(Page { events, next })) => {
@@ -166,7 +169,10 @@ impl<A: Fn() -> bool> Follower<A> {
                 Turn::Page(Err(error)) => {
                     tracing::error!(error = %error, job = %self.id, "the events of a job cannot be read");
                     self.next = Next::End;
-                    return Some(frame::error("INTERNAL_ERROR", "the events cannot be read: come back later"));
+                    return Some(frame::error(
+                        "INTERNAL_ERROR",
+                        "the events cannot be read: come back later",
+                    ));
                 }
             }
         }

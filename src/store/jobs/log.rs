@@ -133,10 +133,7 @@ impl Wanted {
 
     fn wants(&self, head: &LogHead) -> bool {
         self.level.is_none_or(|level| head.level == level)
-            && self
-                .category
-                .as_ref()
-                .is_none_or(|category| head.category == *category)
+            && self.category.as_ref().is_none_or(|category| head.category == *category)
     }
 }
 
@@ -173,7 +170,9 @@ impl Tables<'_> {
                 .insert(numbered_key(id, job.last_log), value.as_slice())?;
         }
         let value = codec::encode(super::TABLE, &job)?;
-        self.opened().jobs()?.insert(id.bits().to_be_bytes(), value.as_slice())?;
+        self.opened()
+            .jobs()?
+            .insert(id.bits().to_be_bytes(), value.as_slice())?;
         Ok(true)
     }
 }

@@ -46,7 +46,7 @@ impl JobLogsApi {
         if !services.recorder.has_room() {
             return Err(JobError::Full.into());
         }
-        let accepted = services.jobs.logs().accept(viewer, job_id(&id.0)?, lines).await?;
+        let accepted = services.logs.accept(viewer, job_id(&id.0)?, lines).await?;
         Ok(Accepted::Accepted(Json(AcceptedLines { accepted })))
     }
 
@@ -77,7 +77,7 @@ impl JobLogsApi {
             category: category.0,
         };
         let viewer = Viewer::Owner(authorized.caller.owner);
-        let logs = authorized.services.jobs.logs();
+        let logs = &authorized.services.logs;
         let found = logs
             .search(viewer, job_id(&id.0)?, wanted, offset.0.unwrap_or(0), limit)
             .await?;
@@ -96,7 +96,7 @@ impl JobLogsApi {
         id: Path<String>,
     ) -> Result<Json<LogSummary>, ApiError> {
         let viewer = Viewer::Owner(authorized.caller.owner);
-        let logs = authorized.services.jobs.logs();
+        let logs = &authorized.services.logs;
         let summary = logs.summary(viewer, job_id(&id.0)?).await?;
         Ok(Json(LogSummary::new(summary)))
     }
