@@ -13,6 +13,7 @@ mod document;
 pub mod edge;
 pub mod error;
 pub mod guard;
+pub mod jobs;
 pub mod keys;
 mod model_path;
 pub mod open;
@@ -58,6 +59,8 @@ use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
 use crate::jobs::Jobs;
+use crate::jobs::events::Followers;
+use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::Outbox;
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
@@ -70,6 +73,10 @@ pub struct Services {
     pub relay: Arc<Relay>,
     /// Durable background work.
     pub jobs: Arc<Jobs>,
+    /// Who follows jobs' events.
+    pub followers: Followers,
+    /// What jobs log.
+    pub logs: Arc<LogBuffer>,
     /// Counts refusals.
     pub recorder: Arc<Recorder>,
     /// Shows the gates.
@@ -154,6 +161,8 @@ type Operations = (
     openai::ModelsApi,
     volcengine::VolcengineApi,
     vision::VisionApi,
+    jobs::events::JobEventsApi,
+    jobs::logs::JobLogsApi,
     tasks::OwnApi,
     keys::KeysApi,
     upstreams::UpstreamsApi,
@@ -171,6 +180,8 @@ fn service() -> OpenApiService<Operations, ()> {
         openai::ModelsApi,
         volcengine::VolcengineApi,
         vision::VisionApi,
+        jobs::events::JobEventsApi,
+        jobs::logs::JobLogsApi,
         tasks::OwnApi,
         keys::KeysApi,
         upstreams::UpstreamsApi,

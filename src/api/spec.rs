@@ -14,6 +14,8 @@ pub enum Tag {
     Models,
     /// What a key sees of itself.
     Own,
+    /// Durable jobs.
+    Jobs,
     /// Client keys.
     Keys,
     /// Upstreams, their accounts, and the models.

@@ -313,7 +313,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::job::{Priority, QueueMode};
+    use crate::model::job::Priority;
+    use crate::model::job::queue::QueueMode;
     use crate::model::operation::Operation;
 
     proptest! {

@@ -1,0 +1,4 @@
+//! Durable jobs over HTTP.
+
+pub mod events;
+pub mod logs;
