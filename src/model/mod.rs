@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod clock;
 pub mod control;
 pub mod id;
+pub mod job;
 pub mod key;
 pub mod lane;
 pub mod legacy;

@@ -10,6 +10,7 @@ pub mod chain;
 mod codec;
 pub mod error;
 pub mod idempotency;
+pub mod jobs;
 pub mod keys;
 pub mod maintain;
 mod meta;
