@@ -17,6 +17,7 @@ mod events;
 mod failure;
 mod fault;
 mod faults;
+mod film;
 mod gzip;
 mod line;
 mod link;

@@ -7,12 +7,14 @@ use std::fmt;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::accounts::Refusal;
 use super::call::Call;
 use super::course::Ends;
 use super::failure::{Failure, Moment};
+use super::film;
 use super::link::Link;
 use super::manner::Manner;
 use super::media::Medium;
@@ -104,12 +106,27 @@ struct Wanted<'a> {
     task_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     prompt: Option<Cow<'a, str>>,
+    /// For films only.
+    frames: Option<u64>,
+    image_urls: Option<Vec<IgnoredAny>>,
+    binary_data_base64: Option<Vec<IgnoredAny>>,
     /// For the synchronous action only.
     #[serde(default)]
     return_url: bool,
     /// A JSON text inside the JSON text, for the query only.
     #[serde(borrow)]
     req_json: Option<Cow<'a, str>>,
+}
+
+impl Wanted<'_> {
+    /// How many images it brings, by link and in base64.
+    fn images(&self) -> usize {
+        [&self.image_urls, &self.binary_data_base64]
+            .into_iter()
+            .flatten()
+            .map(Vec::len)
+            .sum()
+    }
 }
 
 /// The part of `req_json` that changes the answer.
@@ -123,6 +140,9 @@ fn submit(world: &World, call: &Call, manner: &Manner, request: &Wanted<'_>, req
     let doom = request.prompt.as_deref().and_then(Failure::asked_for);
     if let Some(now) = doom.filter(|doom| doom.moment == Moment::Submit) {
         return failure(world, call, now);
+    }
+    if !film::is_acceptable(req_key, request.frames, request.images()) {
+        return failure(world, call, &INVALID_INPUT);
     }
     let id = world.tasks.add(Task {
         account: call.account.clone(),
@@ -318,7 +338,7 @@ fn with_log_id(mut reply: Reply, id: RequestId) -> Reply {
 const LOG_ID: HeaderName = HeaderName::from_static("x-tt-logid");
 /// Sent where `req_key` is missing, or is not the one the task was submitted with.
 const ACCESS_DENIED: Failure = Failure::at_submit(50400, 400, "Access Denied: req_key");
-/// Not in the documents: the older visual APIs answer so to a body they cannot read.
+/// Not in the documents: the older visual APIs answer so to a body they cannot read or take.
 const INVALID_INPUT: Failure = Failure::at_submit(50215, 400, "Input invalid for this service.");
 /// Not in the documents: what is known is only that a task cannot be cancelled once it runs.
 const TOO_LATE: Failure = Failure::at_submit(50215, 400, "The task can no longer be cancelled.");

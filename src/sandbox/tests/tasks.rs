@@ -146,6 +146,25 @@ async fn a_submit_can_be_told_how_its_task_ends() {
 }
 
 #[tokio::test]
+async fn a_film_that_the_documents_do_not_know_is_refused() {
+    let scene = Scene::new().await;
+    for body in [
+        json!({"req_key": FILM, "prompt": "a cat", "frames": 96}),
+        json!({"req_key": "jimeng_i2v_first_v30", "prompt": "a cat"}),
+        json!({"req_key": "jimeng_i2v_first_v30", "prompt": "a cat", "image_urls": ["a", "b"]}),
+    ] {
+        let refused = scene.signed("one", "CVSync2AsyncSubmitTask", &body).await;
+        assert_eq!(
+            (refused.status, &refused.json()["code"]),
+            (StatusCode::BAD_REQUEST, &json!(50215))
+        );
+    }
+    let body = json!({"req_key": "jimeng_i2v_first_v30", "frames": 241, "binary_data_base64": ["AAAA"]});
+    let taken = scene.signed("one", "CVSync2AsyncSubmitTask", &body).await;
+    assert_eq!(taken.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_query_can_fail_for_a_while_without_harm_to_the_task() {
     let scene = scene_of_quick_tasks().await;
     let id = submit(&scene, PICTURE).await;
