@@ -13,19 +13,21 @@ pub(super) fn is_acceptable(req_key: &str, frames: Option<u64>, images: usize) -
 
 /// How many images a film of this family begins from.
 fn images_of(req_key: &str) -> Option<RangeInclusive<usize>> {
-    const FAMILIES: [(&str, RangeInclusive<usize>); 5] = [
-        ("jimeng_t2v_", 0..=0),
-        ("jimeng_ti2v_", 0..=1),
-        ("jimeng_i2v_first_tail_", 2..=2),
-        ("jimeng_i2v_first_", 1..=1),
-        ("jimeng_i2v_recamera_", 1..=1),
-    ];
     FAMILIES
         .into_iter()
         .find(|(family, _)| req_key.starts_with(family))
         .map(|(_, images)| images)
 }
 
+/// Families by the beginning of their `req_key`, and how many images a film of each begins from. The first that fits
+/// counts.
+const FAMILIES: [(&str, RangeInclusive<usize>); 5] = [
+    ("jimeng_t2v_", 0..=0),
+    ("jimeng_ti2v_", 0..=1),
+    ("jimeng_i2v_first_tail_", 2..=2),
+    ("jimeng_i2v_first_", 1..=1),
+    ("jimeng_i2v_recamera_", 1..=1),
+];
 /// Five and ten seconds: 24 frames each, and one.
 const FRAMES: [u64; 2] = [121, 241];
 
