@@ -57,6 +57,7 @@ use crate::catalogue::Curator;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
+use crate::jobs::webhook::Outbox;
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
 use crate::relay::Relay;
@@ -70,6 +71,8 @@ pub struct Services {
     pub recorder: Arc<Recorder>,
     /// Shows the gates.
     pub admission: Arc<Admission>,
+    /// Tells clients' servers of jobs.
+    pub webhooks: Arc<Outbox>,
     /// Read for lists.
     pub store: Store,
     /// The client keys in use.

@@ -14,6 +14,8 @@ use crate::catalogue::Curator;
 use crate::config::{Config, Volcengine};
 use crate::crypto::keyring::{Keyring, MasterKey};
 use crate::dispatch::{Dispatcher, Outfit};
+use crate::jobs::webhook::egress::Guard;
+use crate::jobs::webhook::{Outbox, RootSecret, Surroundings};
 use crate::model::clock::GuardedClock;
 use crate::model::upstream::UpstreamName;
 use crate::record::Recorder;
@@ -110,6 +112,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         relay,
         recorder,
         admission,
+        webhooks: Arc::new(outbox(config, outside, &store)),
         directory,
         issuer,
         curator,
@@ -129,6 +132,17 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         facts,
         store,
     }))
+}
+
+/// What tells clients' servers of jobs.
+fn outbox(config: &Config, outside: &Outside, store: &Store) -> Outbox {
+    Outbox::new(Surroundings {
+        store: store.clone(),
+        clock: Arc::clone(&outside.clock),
+        entropy: Arc::clone(&outside.entropy),
+        root: config.webhook.root.clone().map(RootSecret::new),
+        guard: Guard::new(Arc::clone(&outside.resolver), config.webhook.allow.clone()),
+    })
 }
 
 /// What sends, to the accounts that are defined, each standing as it is known to.

@@ -1,5 +1,5 @@
 //! What runs beside the calls: room on the disk, retention, the log book's head, metrics upkeep, the key
-//! file, running tasks.
+//! file, running tasks, webhooks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,9 @@ impl App {
             .spawn(async move { stop.run_until_cancelled(watch_key_file(&services)).await });
         let reaping = Arc::clone(&self.services.relay).reap(self.stop.clone());
         self.background.spawn(reaping.instrument(tracing::info_span!("reaper")));
+        let carrying = Arc::clone(&self.services.webhooks).run(self.stop.clone());
+        self.background
+            .spawn(carrying.instrument(tracing::info_span!("webhooks")));
     }
 }
 

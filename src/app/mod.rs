@@ -29,6 +29,7 @@ use crate::config::{Config, Master, Platform};
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
 use crate::crypto::seal::StoreId;
+use crate::jobs::webhook::egress::{Resolve, SystemResolver};
 use crate::model::clock::{Clock, SystemClock};
 use crate::record::recovery;
 use crate::store::ballast::{Ballast, Dropped};
@@ -47,6 +48,8 @@ pub struct Outside {
     pub entropy: Arc<dyn Entropy>,
     /// What speaks to upstreams.
     pub transport: Arc<dyn Transport>,
+    /// What turns the names of webhooks' hosts into addresses.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Outside {
@@ -59,6 +62,7 @@ impl Outside {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(crate::crypto::entropy::OsEntropy),
             transport: Arc::new(Network::new().map_err(StartError::Certificates)?),
+            resolver: Arc::new(SystemResolver),
         })
     }
 }

@@ -89,7 +89,7 @@ identifier!(
     JobId, u128, "job_", 32
 );
 identifier!(
-    /// One webhook delivery: `msg_` and 32 hex digits, of which the first 12 are milliseconds, so ids sort by time.
+    /// One webhook delivery: `msg_` and 32 hex digits, of which the first 24 are those of its job.
     DeliveryId, u128, "msg_", 32
 );
 

@@ -20,6 +20,7 @@ pub mod schema;
 mod tables;
 pub mod tasks;
 pub mod upstreams;
+pub mod webhooks;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use redb::ReadableTable;
 
 use super::super::error::StoreError;
-use super::super::schema::Rows;
+use super::super::schema::{Reader, Rows};
 use crate::model::clock::Timestamp;
 use crate::model::id::{JobId, OwnerId};
 use crate::model::job::{Hold, Item, ItemRef, ItemState, Job, JobState, QueueName};
@@ -171,6 +171,14 @@ pub fn finished_before(rows: &mut impl Rows, before: Timestamp, limit: usize) ->
         .take(limit)
         .map(|row| Ok(last_job(&row?.0.value())))
         .collect()
+}
+
+/// How many jobs have ended and are still kept.
+///
+/// # Errors
+/// [`StoreError`] when the file fails.
+pub fn finished(rows: &mut Reader) -> Result<u64, StoreError> {
+    rows.finished_jobs()
 }
 
 pub(super) fn owner_key(owner: OwnerId, id: JobId) -> [u8; 24] {
