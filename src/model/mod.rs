@@ -10,6 +10,7 @@ pub mod id;
 pub mod key;
 pub mod lane;
 pub mod legacy;
+pub mod media;
 pub mod operation;
 pub mod origin;
 pub mod outcome;
