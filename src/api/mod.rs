@@ -14,6 +14,7 @@ pub mod edge;
 pub mod error;
 pub mod guard;
 pub mod keys;
+pub mod media;
 mod model_path;
 pub mod open;
 pub mod openai;
