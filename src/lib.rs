@@ -18,6 +18,7 @@ pub mod config;
 pub mod crypto;
 pub mod dispatch;
 pub mod import;
+pub mod jobs;
 pub mod model;
 pub mod record;
 pub mod relay;

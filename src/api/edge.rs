@@ -194,12 +194,10 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
     }
 }
 
-/// A new id: 48 bits of milliseconds, so that ids sort by time, and 80 random bits.
+/// A new id of a request.
 pub(super) fn new_request_id(entropy: &dyn entropy::Entropy, clock: &dyn Clock) -> RequestId {
-    let millis = u128::from(clock.wall().as_micros().unsigned_abs() / 1000);
     // Without randomness ids of one millisecond would meet: the id is for people, nothing is keyed by it.
-    let random = entropy::random::<16>(entropy).map_or(0, u128::from_be_bytes);
-    RequestId::from_bits((millis << 80) | (random >> 48))
+    RequestId::at(clock.wall(), entropy::random(entropy).unwrap_or_default())
 }
 
 /// The client's own id, as an attribute: never trusted, never an identifier of ours.

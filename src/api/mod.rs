@@ -58,6 +58,10 @@ use crate::catalogue::Curator;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
+use crate::jobs::Jobs;
+use crate::jobs::events::Followers;
+use crate::jobs::logs::LogBuffer;
+use crate::jobs::webhook::Outbox;
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
 use crate::relay::Relay;
@@ -67,10 +71,18 @@ use crate::store::Store;
 pub struct Services {
     /// Relays calls.
     pub relay: Arc<Relay>,
+    /// Durable background work.
+    pub jobs: Arc<Jobs>,
+    /// Who follows jobs' events.
+    pub followers: Followers,
+    /// What jobs log.
+    pub logs: Arc<LogBuffer>,
     /// Counts refusals.
     pub recorder: Arc<Recorder>,
     /// Shows the gates.
     pub admission: Arc<Admission>,
+    /// Tells clients' servers of jobs.
+    pub webhooks: Arc<Outbox>,
     /// Read for lists.
     pub store: Store,
     /// The client keys in use.

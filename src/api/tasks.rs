@@ -41,6 +41,17 @@ pub struct TaskView {
     pub updated_at: String,
 }
 
+/// The caller's own key.
+#[derive(Debug, Object)]
+pub struct OwnKey {
+    /// What it is and may do.
+    #[oai(flatten)]
+    pub key: KeyView,
+    /// What webhooks to this key's owner are signed with (Standard Webhooks): the same for every key of a rotation
+    /// family. Null where this server sends none.
+    pub webhook_secret: Option<String>,
+}
+
 /// A page of submits.
 #[derive(Debug, Object)]
 pub struct TaskPage {
@@ -97,13 +108,17 @@ impl OwnApi {
 
     /// Show your key
     ///
-    /// What the key that signed this request is and may do.
+    /// What the key that signed this request is and may do, and the secret by which its owner's webhooks are known.
     #[oai(path = "/v1/key", method = "get", operation_id = "getOwnKey")]
-    async fn own_key(&self, authorized: Authorized<ToRelay, NoBody>) -> Result<Json<KeyView>, ApiError> {
+    async fn own_key(&self, authorized: Authorized<ToRelay, NoBody>) -> Result<Json<OwnKey>, ApiError> {
         let services = authorized.services;
         let id = authorized.caller.key().ok_or_else(super::keys::no_such_key)?;
         let key = services.directory.get(id).ok_or_else(super::keys::no_such_key)?;
-        Ok(Json(KeyView::new(&key, services.clock.wall())))
+        let secret = services.webhooks.secret_of(key.owner);
+        Ok(Json(OwnKey {
+            key: KeyView::new(&key, services.clock.wall()),
+            webhook_secret: secret.map(|secret| secret.expose().to_owned()),
+        }))
     }
 }
 

@@ -14,6 +14,11 @@ use crate::catalogue::Curator;
 use crate::config::{Config, Volcengine};
 use crate::crypto::keyring::{Keyring, MasterKey};
 use crate::dispatch::{Dispatcher, Outfit};
+use crate::jobs::events::Followers;
+use crate::jobs::logs::LogBuffer;
+use crate::jobs::webhook::egress::Guard;
+use crate::jobs::webhook::{Outbox, RootSecret, Surroundings};
+use crate::jobs::{self, Jobs};
 use crate::model::clock::GuardedClock;
 use crate::model::upstream::UpstreamName;
 use crate::record::Recorder;
@@ -83,6 +88,17 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         },
     )?);
     follow(&curator, &relay, &admission);
+    let webhooks = Arc::new(outbox(config, outside, &store));
+    let jobs = Arc::new(Jobs::new(jobs::Parts {
+        store: store.clone(),
+        clock: Arc::clone(&outside.clock),
+        entropy: Arc::clone(&outside.entropy),
+        relay: Arc::clone(&relay),
+        recorder: Arc::clone(&recorder),
+        directory: Arc::clone(&directory),
+        outbox: Arc::clone(&webhooks),
+        queues: config.jobs.queues.clone(),
+    }));
     let authenticator = Authenticator::new(
         Arc::clone(&directory),
         keyring,
@@ -107,9 +123,13 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
     };
     let token = |token: &crate::model::secret::Secret| api::token_digest(&store, token.expose());
     Ok(Arc::new(Services {
+        followers: Followers::new(store.clone(), jobs.hub().clone()),
+        logs: Arc::new(LogBuffer::new(store.clone(), jobs.vault().clone())),
+        jobs,
         relay,
         recorder,
         admission,
+        webhooks,
         directory,
         issuer,
         curator,
@@ -129,6 +149,17 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         facts,
         store,
     }))
+}
+
+/// What tells clients' servers of jobs.
+fn outbox(config: &Config, outside: &Outside, store: &Store) -> Outbox {
+    Outbox::new(Surroundings {
+        store: store.clone(),
+        clock: Arc::clone(&outside.clock),
+        entropy: Arc::clone(&outside.entropy),
+        root: config.webhook.root.clone().map(RootSecret::new),
+        guard: Guard::new(Arc::clone(&outside.resolver), config.webhook.allow.clone()),
+    })
 }
 
 /// What sends, to the accounts that are defined, each standing as it is known to.

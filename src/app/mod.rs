@@ -29,6 +29,7 @@ use crate::config::{Config, Master, Platform};
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
 use crate::crypto::seal::StoreId;
+use crate::jobs::webhook::egress::{Resolve, SystemResolver};
 use crate::model::clock::{Clock, SystemClock};
 use crate::record::recovery;
 use crate::store::ballast::{Ballast, Dropped};
@@ -47,6 +48,8 @@ pub struct Outside {
     pub entropy: Arc<dyn Entropy>,
     /// What speaks to upstreams.
     pub transport: Arc<dyn Transport>,
+    /// What turns the names of webhooks' hosts into addresses.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Outside {
@@ -59,6 +62,7 @@ impl Outside {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(crate::crypto::entropy::OsEntropy),
             transport: Arc::new(Network::new().map_err(StartError::Certificates)?),
+            resolver: Arc::new(SystemResolver),
         })
     }
 }
@@ -171,6 +175,7 @@ impl App {
     /// Nothing new is admitted from now on, and `/ready` says so.
     pub fn drain(&self) {
         self.services.lifecycle.enter(Phase::Draining);
+        self.services.jobs.close_intake();
         self.services.admission.close();
     }
 
@@ -188,14 +193,20 @@ impl App {
         self.background.close();
         self.background.wait().await;
         self.calls.close();
+        let ended = async {
+            // Items hold calls, so their workers come first.
+            self.services.jobs.until_idle().await;
+            self.calls.wait().await;
+        };
         tokio::select! {
             biased;
-            () = self.calls.wait() => {}
+            () = ended => {}
             () = enough => tracing::warn!(
                 calls = self.calls.len(),
                 "calls were still in flight: their outcome is unknown"
             ),
         }
+        self.services.jobs.return_leases().await;
         drop(self.services.recorder.flush_refusals().await);
         let store = self.services.store.clone();
         drop(

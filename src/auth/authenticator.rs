@@ -181,13 +181,7 @@ fn admit(entry: &Entry, scheme: Scheme, now: Timestamp) -> Result<Caller, AuthEr
     match key.status(now) {
         KeyStatus::Revoked => Err(AuthError::Revoked),
         KeyStatus::Expired => Err(AuthError::Expired),
-        KeyStatus::Active => Ok(Caller {
-            identity: Identity::Key(key.id),
-            owner: key.owner,
-            scopes: key.scopes,
-            models: entry.models.clone(),
-            limits: key.limits,
-        }),
+        KeyStatus::Active => Ok(entry.caller()),
     }
 }
 

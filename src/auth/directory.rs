@@ -7,11 +7,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::AuthError;
 use super::entry::Entry;
 use crate::crypto::digest::Digest;
+use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
-use crate::model::id::KeyId;
-use crate::model::key::{ApiKey, KeyStatus};
+use crate::model::id::{KeyId, OwnerId};
+use crate::model::key::{ApiKey, KeyStatus, Scope};
 use crate::store::error::StoreError;
 use crate::store::{Store, keys};
 
@@ -31,6 +33,8 @@ struct Snapshot {
     ids: BTreeMap<KeyId, Arc<Entry>>,
     access_keys: HashMap<String, Arc<Entry>>,
     bearers: HashMap<Digest, Arc<Entry>>,
+    /// The keys of each rotation family, newest first.
+    families: HashMap<OwnerId, Vec<Arc<Entry>>>,
 }
 
 impl Directory {
@@ -61,6 +65,29 @@ impl Directory {
     #[must_use]
     pub fn get(&self, id: KeyId) -> Option<ApiKey> {
         self.entry(id).map(|entry| entry.key.clone())
+    }
+
+    /// The caller that an owner is at `now`, by its newest key that is in use and good for `scope`: for work that was
+    /// accepted from it before.
+    ///
+    /// # Errors
+    /// [`AuthError`] by its newest key, when none is.
+    pub fn caller_of(&self, owner: OwnerId, scope: Scope, now: Timestamp) -> Result<Caller, AuthError> {
+        let snapshot = self.snapshot.load();
+        let family = snapshot.families.get(&owner).map(Vec::as_slice).unwrap_or_default();
+        let mut why = AuthError::UnknownKey;
+        for (place, entry) in family.iter().enumerate() {
+            let lapsed = match entry.key.status(now) {
+                KeyStatus::Active if entry.key.scopes.has(scope) => return Ok(entry.caller()),
+                KeyStatus::Active => AuthError::ScopeDenied { scope },
+                KeyStatus::Revoked => AuthError::Revoked,
+                KeyStatus::Expired => AuthError::Expired,
+            };
+            if place == 0 {
+                why = lapsed;
+            }
+        }
+        Err(why)
     }
 
     /// How many keys have which status at `now`.
@@ -104,7 +131,15 @@ impl Directory {
 impl Snapshot {
     fn of(ids: BTreeMap<KeyId, Arc<Entry>>) -> Self {
         let entries = || ids.values().map(Arc::clone);
+        let mut families: HashMap<_, Vec<_>> = HashMap::new();
+        for entry in entries() {
+            families.entry(entry.key.owner).or_default().push(entry);
+        }
+        for family in families.values_mut() {
+            family.sort_unstable_by_key(|entry| Reverse((entry.key.created_at, entry.key.id)));
+        }
         Self {
+            families,
             access_keys: entries().map(|entry| (entry.key.access_key.clone(), entry)).collect(),
             bearers: entries().map(|entry| (entry.bearer, entry)).collect(),
             ids,

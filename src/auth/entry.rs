@@ -6,6 +6,7 @@ use crate::crypto::digest::Digest;
 use crate::crypto::entropy::{Entropy, EntropyError};
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal::Place;
+use crate::model::caller::{Caller, Identity};
 use crate::model::clock::Timestamp;
 use crate::model::key::ApiKey;
 use crate::model::secret::Secret;
@@ -41,6 +42,17 @@ impl Entry {
             key,
             secret: self.secret.clone(),
             bearer: self.bearer,
+        }
+    }
+
+    /// The caller that its holder is.
+    pub(super) fn caller(&self) -> Caller {
+        Caller {
+            identity: Identity::Key(self.key.id),
+            owner: self.key.owner,
+            scopes: self.key.scopes,
+            models: self.models.clone(),
+            limits: self.key.limits,
         }
     }
 

@@ -104,28 +104,16 @@ fn master_key(text: String) -> Result<Secret, Wrong> {
 }
 
 fn passphrase(text: String) -> Result<Secret, Wrong> {
-    at_least(12, text, "set a long passphrase, such as five random words")
+    value::at_least(12, text, "set a long passphrase, such as five random words")
 }
 
 fn admin_token(text: String) -> Result<Secret, Wrong> {
-    let token = at_least(
+    let token = value::at_least(
         32,
         text,
         "set at least 32 random characters, such as `tollgate keygen` prints",
     )?;
     value::visible(token)
-}
-
-fn at_least(least: usize, text: String, fix: &str) -> Result<Secret, Wrong> {
-    let length = text.chars().count();
-    let secret = Secret::new(text);
-    if length < least {
-        return Err(Wrong::new(
-            format!("has {length} characters, at least {least} are needed"),
-            fix,
-        ));
-    }
-    Ok(secret)
 }
 
 fn unknown_tasks(text: &str) -> Result<UnknownTasks, Wrong> {

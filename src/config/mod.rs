@@ -6,6 +6,7 @@
 mod admission;
 mod auth;
 mod dotenv;
+mod jobs;
 mod mistake;
 mod openai;
 mod origins;
@@ -17,10 +18,12 @@ mod telemetry;
 mod value;
 mod vars;
 mod volcengine;
+mod webhook;
 
 pub use admission::{AccountLimits, Admission, KeyLimits};
 pub use auth::{Auth, Master, Signatures, UnknownTasks};
 pub use dotenv::read_dotenv;
+pub use jobs::Jobs;
 pub use mistake::{Mistake, Mistakes};
 pub use openai::{Existence, MegaLlm, ModelSettings, OpenAi};
 pub use origins::CorsOrigins;
@@ -30,6 +33,7 @@ pub use telemetry::{LogFormat, Telemetry};
 pub use value::parse_length;
 pub use vars::{Environment, Layered, MapVars, Vars};
 pub use volcengine::{Credential, Volcengine};
+pub use webhook::Webhook;
 
 use reader::Reader;
 
@@ -44,6 +48,8 @@ pub struct Config {
     pub auth: Auth,
     /// How much may run and wait at once.
     pub admission: Admission,
+    /// Where background work waits, and how long it is kept.
+    pub jobs: Jobs,
     /// The `volcengine` upstream; `None` where the environment holds no keys for it.
     pub volcengine: Option<Volcengine>,
     /// Below which names what Volcengine's tasks made may be fetched from.
@@ -56,6 +62,8 @@ pub struct Config {
     pub dashscope: Option<OpenAi>,
     /// Which models calls are for.
     pub models: ModelSettings,
+    /// What webhooks are signed with, and what they may reach.
+    pub webhook: Webhook,
     /// What is logged and who may read the metrics.
     pub telemetry: Telemetry,
     /// What is allowed but may surprise, one sentence each, to be logged once at start.
@@ -113,12 +121,14 @@ impl Config {
         let store = StoreSettings::read(&mut reader);
         let auth = Auth::read(&mut reader);
         let admission = Admission::read(&mut reader);
+        let jobs = Jobs::read(&mut reader);
         let volcengine = Volcengine::read(&mut reader);
         let media_hosts = Volcengine::read_media_hosts(&mut reader);
         let openai = OpenAi::read_openai(&mut reader);
         let megallm = MegaLlm::read(&mut reader);
         let dashscope = OpenAi::read_dashscope(&mut reader);
         let models = ModelSettings::read(&mut reader);
+        let webhook = Webhook::read(&mut reader);
         let telemetry = Telemetry::read(&mut reader);
         replaced::read(&mut reader);
         warn_of_unknown_names(&mut reader);
@@ -132,12 +142,14 @@ impl Config {
                 store,
                 auth,
                 admission,
+                jobs,
                 volcengine,
                 media_hosts,
                 openai,
                 megallm,
                 dashscope,
                 models,
+                webhook,
                 telemetry,
                 warnings,
             }),
@@ -149,12 +161,7 @@ impl Config {
 /// A misspelt variable would silently leave its default in force.
 fn warn_of_unknown_names(reader: &mut Reader<'_>) {
     let mut names = reader.names();
-    names.retain(|name| {
-        ["VOLC_", "UPSTREAM_", "PER_KEY_", "OPENAI_", "MEGALLM_", "DASHSCOPE_"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-            && !VARIABLES.contains(&name.as_str())
-    });
+    names.retain(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !VARIABLES.contains(&name.as_str()));
     if !names.is_empty() {
         reader.warn(format!("set, but not known, perhaps misspelt: {}", names.join(", ")));
     }
@@ -169,6 +176,17 @@ fn warn_of_a_useless_wait(reader: &mut Reader<'_>, admission: &Admission, volcen
         ));
     }
 }
+
+/// What most of our variables begin with.
+const PREFIXES: &[&str] = &[
+    "VOLC_",
+    "UPSTREAM_",
+    "PER_KEY_",
+    "JOB_",
+    "OPENAI_",
+    "MEGALLM_",
+    "DASHSCOPE_",
+];
 
 /// Every variable that the configuration reads, in the order of `.env.example`.
 ///
@@ -210,6 +228,11 @@ pub const VARIABLES: &[&str] = &[
     "PER_KEY_MAX_QUEUE",
     "PER_KEY_MAX_CONCURRENT_CALLS",
     "PER_KEY_MAX_QUEUE_CALLS",
+    "JOB_QUEUES",
+    "CELERY_CONTENT_CONCURRENCY",
+    "CELERY_WORKFLOW_CONCURRENCY",
+    "JOB_RETENTION",
+    "JOB_MAX_FINISHED",
     "HOST",
     "PORT",
     "SERVER_PORT",
@@ -229,6 +252,8 @@ pub const VARIABLES: &[&str] = &[
     "AUDIT_MAX_BYTES",
     "STORE_RESERVE_BYTES",
     "STORE_CACHE_BYTES",
+    "INTERNAL_CALLBACK_SECRET",
+    "WEBHOOK_ALLOW",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "DEBUG",

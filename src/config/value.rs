@@ -135,17 +135,38 @@ pub(super) fn switch(text: &str) -> Result<bool, Wrong> {
 
 /// A list of at least one text, separated by commas or written as a JSON array.
 pub(super) fn list(text: &str) -> Result<Vec<String>, Wrong> {
-    let items: Vec<String> = if text.starts_with('[') {
-        serde_json::from_str(text)
-            .map_err(|_| Wrong::new("is not a JSON array of strings", r#"write ["a","b"], or a,b"#))?
-    } else {
-        text.split(',').map(str::to_owned).collect()
-    };
-    let items: Vec<String> = items.iter().map(|item| item.trim().to_owned()).collect();
+    if !text.starts_with('[') {
+        return separated(text);
+    }
+    let items: Vec<String> = serde_json::from_str(text)
+        .map_err(|_| Wrong::new("is not a JSON array of strings", r#"write ["a","b"], or a,b"#))?;
+    trimmed(items.iter().map(String::as_str))
+}
+
+/// As [`list`], separated by commas only.
+pub(super) fn separated(text: &str) -> Result<Vec<String>, Wrong> {
+    trimmed(text.split(','))
+}
+
+fn trimmed<'a>(items: impl Iterator<Item = &'a str>) -> Result<Vec<String>, Wrong> {
+    let items: Vec<String> = items.map(|item| item.trim().to_owned()).collect();
     if items.is_empty() || items.iter().any(String::is_empty) {
         return Err(Wrong::new("has an empty item", "write one item between two commas"));
     }
     Ok(items)
+}
+
+/// A secret of at least so many characters.
+pub(super) fn at_least(least: usize, text: String, fix: &str) -> Result<Secret, Wrong> {
+    let length = text.chars().count();
+    let secret = Secret::new(text);
+    if length < least {
+        return Err(Wrong::new(
+            format!("has {length} characters, at least {least} are needed"),
+            fix,
+        ));
+    }
+    Ok(secret)
 }
 
 /// A secret that can travel in a header: visible ASCII characters without spaces.

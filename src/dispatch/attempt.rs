@@ -79,11 +79,17 @@ impl Attempt {
         let Ok(Arrived::Whole(reply, _)) = &self.result else {
             return None;
         };
-        let text = reply.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        match text.parse::<u64>() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => Some(http_date(text)?.since(wall)),
-        }
+        retry_after(&reply.headers, wall)
+    }
+}
+
+/// What a reply asks for with `Retry-After`, in seconds or as a date.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, wall: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(http_date(text)?.since(wall)),
     }
 }
 

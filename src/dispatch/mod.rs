@@ -17,7 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-pub use self::attempt::{Arrived, Attempt, Begun};
+pub use self::attempt::{Arrived, Attempt, Begun, retry_after};
 pub use self::journey::Journey;
 
 use self::board::Board;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::caller::Caller;
 use super::id::RequestId;
+use super::job::ItemRef;
 use super::operation::{Class, Operation};
 
 /// A call: who asks for what, with the bytes that will be sent.
@@ -84,6 +85,12 @@ pub struct IdempotencyKey(String);
 pub struct ParseIdempotencyKeyError;
 
 impl IdempotencyKey {
+    /// That of an item of a job. It holds spaces, so no client can present it.
+    #[must_use]
+    pub fn of_item(at: ItemRef, epoch: u32) -> Self {
+        Self(format!("{} {} {epoch}", at.job, at.index))
+    }
+
     /// Its bytes, for a keyed digest.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

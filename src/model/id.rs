@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::Timestamp;
+
 /// A text that is not the identifier it was read as.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {prefix} followed by {digits} lower-case hexadecimal digits")]
@@ -87,9 +89,25 @@ identifier!(
     JobId, u128, "job_", 32
 );
 identifier!(
-    /// One webhook delivery: `msg_` and 32 hex digits, of which the first 12 are milliseconds, so ids sort by time.
+    /// One webhook delivery: `msg_` and 32 hex digits, of which the first 24 are those of its job.
     DeliveryId, u128, "msg_", 32
 );
+
+/// Gives an identifier its way of being made: 48 bits of milliseconds, so that ids sort by time, and 80 random bits.
+macro_rules! sorted_by_time {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// A new one.
+            #[must_use]
+            pub fn at(moment: Timestamp, random: [u8; 16]) -> Self {
+                let millis = u128::from(moment.as_micros().unsigned_abs() / 1000);
+                Self((millis << 80) | (u128::from_be_bytes(random) >> 48))
+            }
+        }
+    )+};
+}
+
+sorted_by_time!(RequestId, JobId, DeliveryId);
 
 impl KeyId {
     /// The owner of a key that is the first of its rotation family.

@@ -32,9 +32,9 @@ use self::observation::{Lapse, Observe};
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::seal::Place;
-use crate::model::call::Call;
+use crate::model::call::{Call, IdempotencyKey};
 use crate::model::clock::{Clock, GuardedClock};
-use crate::model::id::AccountId;
+use crate::model::id::{AccountId, OwnerId};
 use crate::model::record::{Intent, Refusal, Reservation};
 use crate::model::reply::{KeptReply, Reply};
 use crate::model::task::{SubmitRef, TaskState};
@@ -137,12 +137,12 @@ impl Recorder {
         let Some(presented) = &call.idempotency else {
             return Ok(Claim::First(None));
         };
-        let digest = &self.store.keyring().digest;
-        let key = digest.of(
-            "idempotency key",
-            &[&call.caller.owner.bits().to_be_bytes(), presented.as_bytes()],
-        );
-        let fingerprint = digest.of("idempotent request", &[call.operation.label().as_bytes(), &call.body]);
+        let key = self.key_digest(call.caller.owner, presented);
+        let fingerprint = self
+            .store
+            .keyring()
+            .digest
+            .of("idempotent request", &[call.operation.label().as_bytes(), &call.body]);
         loop {
             match self.claims.enter(key, fingerprint) {
                 Entered::First(guard) => return self.look_up(guard, fingerprint).await,
@@ -170,6 +170,19 @@ impl Recorder {
                 }
             }
         }
+    }
+
+    /// What an owner's idempotency key is stored as.
+    #[must_use]
+    pub fn key_digest(&self, owner: OwnerId, key: &IdempotencyKey) -> Digest {
+        let digest = &self.store.keyring().digest;
+        digest.of("idempotency key", &[&owner.bits().to_be_bytes(), key.as_bytes()])
+    }
+
+    /// How long an idempotency key is used.
+    #[must_use]
+    pub const fn ttl(&self) -> Duration {
+        self.ttl
     }
 
     /// How many calls wait behind the first one with their idempotency key, at this moment.

@@ -6,6 +6,8 @@
 
 pub mod error;
 mod flight;
+pub mod inquiry;
+pub mod meaning;
 mod query;
 mod reaper;
 mod seat;
@@ -163,15 +165,11 @@ impl Relay {
     /// Dropping the future is the caller hanging up: what was not sent is given back, a submit or keyed call that was
     /// sent finishes in the background, anything else is cancelled upstream.
     pub async fn run(self: &Arc<Self>, call: Call, lane: Lane) -> Result<Answer, RelayError> {
-        let route = self.dispatcher.route(&call)?;
-        if call.model.is_some() || call.operation.protocol() == Protocol::OpenAi {
-            permit_model(&call, &route)?;
-        }
+        let route = self.vet(&call)?;
         let deadline = call.arrived + self.patience(&call, &route);
         if call.operation.class() == Class::Query {
             return self.query(&call, lane, deadline).await;
         }
-        check_context(&call, &route)?;
         let call = Call {
             model: call
                 .model
@@ -197,6 +195,19 @@ impl Relay {
         };
         let landed = self.fly(flight, claimed, permit, journey).await;
         landed.map(|answer| Answer { allowance, ..answer })
+    }
+
+    /// Where a call leads, if it may be made at all: its model is known, on the key's list, and large enough for it.
+    ///
+    /// # Errors
+    /// [`RelayError::NoRoute`], [`RelayError::ModelDenied`] or [`RelayError::ContextExceeded`].
+    pub fn vet(&self, call: &Call) -> Result<Route, RelayError> {
+        let route = self.dispatcher.route(call)?;
+        if call.model.is_some() || call.operation.protocol() == Protocol::OpenAi {
+            permit_model(call, &route)?;
+        }
+        check_context(call, &route)?;
+        Ok(route)
     }
 
     /// Lets a call fly: one that must finish whatever its caller does flies on its own.

@@ -30,6 +30,9 @@ pub(super) const AUDIT_BYTES: &str = "audit.bytes";
 /// Bytes of all kept replies.
 pub(super) const REPLY_BYTES: &str = "replies.bytes";
 
+/// How many webhook deliveries are in each state.
+pub(super) const DELIVERIES: &str = "deliveries.counts";
+
 /// One row, if it is there.
 pub(super) fn get<T: DeserializeOwned>(rows: &mut impl Rows, name: &'static str) -> Result<Option<T>, StoreError> {
     rows.meta()?

@@ -10,6 +10,7 @@ pub mod chain;
 mod codec;
 pub mod error;
 pub mod idempotency;
+pub mod jobs;
 pub mod keys;
 pub mod maintain;
 mod meta;
@@ -19,6 +20,7 @@ pub mod schema;
 mod tables;
 pub mod tasks;
 pub mod upstreams;
+pub mod webhooks;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -99,6 +99,14 @@ macro_rules! catalogue {
     };
 }
 
+impl Reader {
+    /// How many jobs have ended and are still kept.
+    pub(super) fn finished_jobs(&self) -> Result<u64, StoreError> {
+        use redb::ReadableTableMetadata;
+        Ok(self.txn.open_table(JOBS_FINISHED)?.len()?)
+    }
+}
+
 catalogue! {
     /// Single rows by name: schema, store id, wrapped data keys, chain head and anchor, counters.
     meta: &'static str = META "meta.v1";
@@ -159,7 +167,8 @@ catalogue! {
     queues: &'static str = QUEUES "queues.v1";
     /// Webhook deliveries that are to be made, or were. Key: the number of a `DeliveryId`.
     deliveries: [u8; 16] = DELIVERIES "deliveries.v1";
-    /// Those to be made, by when. Key: moment and delivery.
+    /// Those to be made, by when; behind them, the highest bit of the moment set, those that have ended, by when they did.
+    /// Key: moment and delivery.
     deliveries_due: [u8; 24] = DELIVERIES_DUE "deliveries_due.v1";
 }
 

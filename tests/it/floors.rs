@@ -29,6 +29,24 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "relay",
         &["model", "telemetry", "crypto", "admission", "record", "dispatch"],
     ),
+    // F6
+    (
+        "jobs",
+        &[
+            "model",
+            "telemetry",
+            "config",
+            "crypto",
+            "store",
+            "upstream",
+            "auth",
+            "admission",
+            "record",
+            "catalogue",
+            "dispatch",
+            "relay",
+        ],
+    ),
     // F7: never dispatch or upstream
     (
         "api",
@@ -44,6 +62,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "import",
             "catalogue",
             "relay",
+            "jobs",
         ],
     ),
     // F8
@@ -65,6 +84,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "catalogue",
             "dispatch",
             "relay",
+            "jobs",
             "api",
             "server",
         ],
@@ -101,6 +121,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ),
     ("telemetry", "model::outcome", "closed label sets are the model's enums"),
     ("telemetry", "model::record", "closed label sets are the model's enums"),
+    ("telemetry", "model::webhook", "closed label sets are the model's enums"),
     (
         "telemetry",
         "model::usage",

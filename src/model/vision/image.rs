@@ -8,7 +8,8 @@ use data_encoding::{BASE64, Encoding, Specification};
 use serde::{Serialize, Serializer};
 
 use super::media_type::MediaType;
-use super::public_url::{PublicUrl, PublicUrlError, without_prefix};
+use super::public_url::{PublicUrl, PublicUrlError};
+use crate::model::http_url::without_prefix;
 
 /// One image: a URL for the upstream to fetch, or the bytes of an image of a known type.
 ///
@@ -167,6 +168,7 @@ mod tests {
     use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 
     use super::*;
+    use crate::model::http_url::HttpUrlError;
 
     /// The beginning of a PNG, whose base64 has all of `+`, `/` and padding.
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\xfb\xff\xbf\xfe?";
@@ -254,7 +256,11 @@ mod tests {
             assert_eq!(image(text), Err(ImageError::NotBase64), "{text:?}");
         }
         for text in ["ftp://example.com/a.png", "file:///etc/passwd", "gopher://x"] {
-            assert_eq!(image(text), Err(ImageError::Url(PublicUrlError::Scheme)), "{text:?}");
+            assert_eq!(
+                image(text),
+                Err(ImageError::Url(HttpUrlError::Scheme.into())),
+                "{text:?}"
+            );
         }
     }
 

@@ -7,7 +7,6 @@ mod image;
 mod images;
 mod media_type;
 mod options;
-mod public_address;
 mod public_url;
 
 #[cfg(test)]
@@ -17,5 +16,4 @@ pub use image::{Image, ImageError};
 pub use images::{Images, ImagesError};
 pub use media_type::MediaType;
 pub use options::{Detail, Options, OptionsError};
-pub use public_address::is_public;
 pub use public_url::{PublicUrl, PublicUrlError};

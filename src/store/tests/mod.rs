@@ -4,6 +4,7 @@ mod chain;
 mod disk;
 mod opening;
 mod retention;
+mod webhooks;
 mod writing;
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Volcengine's visual API: `POST /?Action=…&Version=…`, signed with HMAC-SHA256, JSON both ways.
 
-mod verdict;
+pub mod verdict;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER, USER_AGENT};

@@ -14,6 +14,7 @@ use tollgate::config::{Config, MapVars};
 use tollgate::crypto::entropy::OsEntropy;
 use tollgate::crypto::keyring::MasterKey;
 use tollgate::crypto::seal::StoreId;
+use tollgate::jobs::webhook::egress::SystemResolver;
 use tollgate::model::clock::{Clock, SystemClock, Timestamp};
 use tollgate::model::key::{Limits, Schemes, Scope, Scopes};
 use tollgate::model::operation::Class;
@@ -333,6 +334,7 @@ impl Builder {
                 Some(transport) => Arc::clone(transport),
                 None => Arc::new(Network::new().unwrap()),
             },
+            resolver: Arc::new(SystemResolver),
         };
         let opened = Box::new(open(&self.disk, self.clock.clone())?);
         let app = App::open(&config, &outside, StoreSource::Opened(opened), Box::new(|| 0)).await?;

@@ -10,6 +10,7 @@ use tollgate::api::Services;
 use tollgate::app::{Outside, StartError, serve_on};
 use tollgate::config::{Config, MapVars};
 use tollgate::crypto::entropy::OsEntropy;
+use tollgate::jobs::webhook::egress::SystemResolver;
 use tollgate::model::clock::SystemClock;
 use tollgate::model::key::Scope;
 use tollgate::server::signal::Shutdown;
@@ -36,6 +37,7 @@ impl Serving {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             transport,
+            resolver: Arc::new(SystemResolver),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

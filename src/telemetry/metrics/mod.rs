@@ -2,15 +2,24 @@
 //!
 //! Labels are closed sets or configured names, never ids of clients or texts of errors.
 
+mod jobs;
+
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+pub use self::jobs::{
+    JOB_ATTEMPTS, JOB_DURATION, JOB_ENDED, JOB_ENQUEUED, JOB_EVENT_STREAMS, JOB_LEASES_LOST, JOB_POLLS,
+    JOB_QUEUE_OLDEST, JOB_TAKEN, JOBS, JobAttempt, JobEventStream, JobPoll, job_attempt, job_ended, job_event_stream,
+    job_poll, job_queue, lease_lost,
+};
 
 use crate::model::key::KeyStatus;
 use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::outcome::Outcome;
 use crate::model::record::Refusal;
 use crate::model::usage::Usage;
+use crate::model::webhook::Fate;
 
 /// Requests answered. Labels: `route`, `method`, `status`.
 pub const HTTP_REQUESTS: &str = "tollgate_http_requests_total";
@@ -62,6 +71,8 @@ pub const STORE_FREE: &str = "tollgate_store_free_bytes";
 pub const STORE_ROWS: &str = "tollgate_store_rows";
 /// What came of an idempotency key. Label: `outcome`.
 pub const IDEMPOTENCY: &str = "tollgate_idempotency_total";
+/// What came of attempts at webhook deliveries. Label: `outcome`.
+pub const WEBHOOKS: &str = "tollgate_webhook_deliveries_total";
 /// Client keys. Label: `status`.
 pub const KEYS: &str = "tollgate_keys";
 /// 1 when `/ready` says so.
@@ -173,9 +184,11 @@ pub fn describe_all() {
     describe_gauge!(STORE_FREE, Unit::Bytes, "What the disk under the store has left");
     describe_gauge!(STORE_ROWS, "Rows of a table");
     describe_counter!(IDEMPOTENCY, "What came of idempotency keys");
+    describe_counter!(WEBHOOKS, "What came of attempts at webhook deliveries");
     describe_gauge!(KEYS, "Client keys");
     describe_gauge!(READY, "Whether the process is ready");
     describe_gauge!(BUILD_INFO, "The version that runs");
+    jobs::describe();
 
     for operation in Operation::ALL {
         gauge!(IN_FLIGHT, "operation" => operation.label()).set(0.0);
@@ -185,6 +198,9 @@ pub fn describe_all() {
     }
     for presented in KeyPresented::ALL {
         counter!(IDEMPOTENCY, "outcome" => presented.label()).absolute(0);
+    }
+    for fate in Fate::ALL {
+        counter!(WEBHOOKS, "outcome" => fate.label()).absolute(0);
     }
     for reason in RetryReason::ALL {
         counter!(RETRIES, "reason" => reason.label()).absolute(0);
@@ -336,6 +352,11 @@ pub fn idempotency(presented: KeyPresented) {
     counter!(IDEMPOTENCY, "outcome" => presented.label()).increment(1);
 }
 
+/// A webhook delivery was tried.
+pub fn webhook(fate: Fate) {
+    counter!(WEBHOOKS, "outcome" => fate.label()).increment(1);
+}
+
 /// How the store stands, at a scrape.
 pub fn store(file_bytes: u64, free_bytes: u64, rows: &[(&'static str, u64)]) {
     gauge!(STORE_FILE).set(bytes(file_bytes));
@@ -364,6 +385,7 @@ pub const BUCKETS: &[(&str, &[f64])] = &[
     (UPSTREAM_DURATION, SECONDS),
     (UPSTREAM_FIRST_BYTE, SECONDS),
     (AUDIT_COMMIT, SHORT_SECONDS),
+    (JOB_DURATION, jobs::JOB_SECONDS),
     (
         AUDIT_BATCH,
         &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0],
