@@ -49,8 +49,8 @@ impl Form {
     /// The most parts.
     pub const MAX_PARTS: usize = 20;
 
-    /// The most bytes of one part: the largest image that a provider takes.
-    pub const MAX_PART: usize = crate::model::media::Frame::MAX_BYTES;
+    /// The most bytes of one part: the largest image that a provider takes, as a data URL.
+    pub const MAX_PART: usize = 7 * 1024 * 1024;
 
     /// The most bytes of a field's name.
     pub const MAX_NAME: usize = 128;
