@@ -25,7 +25,7 @@ pub use self::kind::MediaKind;
 
 use super::error::UpstreamError;
 use super::transport::{Network, Opened};
-use crate::model::vision::is_public;
+use crate::model::address::is_public;
 
 /// Fetches media.
 pub struct MediaSource {
