@@ -59,8 +59,6 @@ use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
 use crate::jobs::Jobs;
-use crate::jobs::events::Followers;
-use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::Outbox;
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
@@ -73,10 +71,6 @@ pub struct Services {
     pub relay: Arc<Relay>,
     /// Durable background work.
     pub jobs: Arc<Jobs>,
-    /// Who follows jobs' events.
-    pub followers: Followers,
-    /// What jobs log.
-    pub logs: Arc<LogBuffer>,
     /// Counts refusals.
     pub recorder: Arc<Recorder>,
     /// Shows the gates.

@@ -14,8 +14,6 @@ use crate::catalogue::Curator;
 use crate::config::{Config, Volcengine};
 use crate::crypto::keyring::{Keyring, MasterKey};
 use crate::dispatch::{Dispatcher, Outfit};
-use crate::jobs::events::Followers;
-use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::egress::Guard;
 use crate::jobs::webhook::{Outbox, RootSecret, Surroundings};
 use crate::jobs::{self, Jobs};
@@ -123,8 +121,6 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
     };
     let token = |token: &crate::model::secret::Secret| api::token_digest(&store, token.expose());
     Ok(Arc::new(Services {
-        followers: Followers::new(store.clone(), jobs.hub().clone()),
-        logs: Arc::new(LogBuffer::new(store.clone(), jobs.vault().clone())),
         jobs,
         relay,
         recorder,

@@ -50,7 +50,7 @@ impl App {
             .spawn(async move { stop.run_until_cancelled(watch_key_file(&services)).await });
         let jobs = Arc::clone(&self.services.jobs).run(self.stop.clone());
         self.background.spawn(jobs.instrument(tracing::info_span!("jobs")));
-        let logs = Arc::clone(&self.services.logs).run(self.stop.clone());
+        let logs = Arc::clone(self.services.jobs.logs()).run(self.stop.clone());
         self.background.spawn(logs.instrument(tracing::info_span!("job logs")));
         let reaping = Arc::clone(&self.services.relay).reap(self.stop.clone());
         self.background.spawn(reaping.instrument(tracing::info_span!("reaper")));

@@ -11,6 +11,8 @@ mod claim;
 mod ending;
 pub mod error;
 pub mod events;
+#[cfg(test)]
+mod fixture;
 pub mod hub;
 mod lease;
 mod line;
@@ -42,9 +44,11 @@ pub use self::spec::{ItemSpec, JobSpec, Private};
 pub use self::submit::Submitted;
 
 use self::bell::Bell;
+use self::events::Followers;
 use self::hub::Hub;
 use self::lease::{Leases, Return};
 use self::line::Line;
+use self::logs::LogBuffer;
 use self::vault::Vault;
 use self::webhook::Outbox;
 use crate::auth::Directory;
@@ -69,6 +73,8 @@ pub struct Jobs {
     directory: Arc<Directory>,
     vault: Vault,
     hub: Hub,
+    followers: Followers,
+    logs: Arc<LogBuffer>,
     bell: Bell,
     lines: BTreeMap<QueueName, Line>,
     leases: Leases,
@@ -139,8 +145,11 @@ impl Jobs {
             .into_iter()
             .map(|(queue, concurrency)| (queue.clone(), Line::new(queue, concurrency)))
             .collect();
+        let hub = Hub::default();
         Self {
-            hub: Hub::default(),
+            followers: Followers::new(store.clone(), hub.clone()),
+            logs: Arc::new(LogBuffer::new(store.clone(), vault.clone())),
+            hub,
             bell: Bell {
                 vault: vault.clone(),
                 outbox,
@@ -283,16 +292,22 @@ impl Jobs {
         }
     }
 
-    /// What seals and opens what jobs hold.
-    #[must_use]
-    pub const fn vault(&self) -> &Vault {
-        &self.vault
-    }
-
     /// Where changes of jobs are told.
     #[must_use]
     pub const fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// What lets owners follow their jobs.
+    #[must_use]
+    pub const fn followers(&self) -> &Followers {
+        &self.followers
+    }
+
+    /// Their log lines. [`LogBuffer::run`] writes them.
+    #[must_use]
+    pub const fn logs(&self) -> &Arc<LogBuffer> {
+        &self.logs
     }
 
     /// A number from 0 to 1. Without randomness it is a half: waits then are all alike, which is harmless.
