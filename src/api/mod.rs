@@ -59,10 +59,10 @@ use crate::catalogue::Curator;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
-use crate::jobs::Jobs;
 use crate::jobs::events::Followers;
 use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::Outbox;
+use crate::jobs::{Gallery, Jobs};
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
 use crate::relay::Relay;
@@ -74,6 +74,8 @@ pub struct Services {
     pub relay: Arc<Relay>,
     /// Durable background work.
     pub jobs: Arc<Jobs>,
+    /// Brings what they made.
+    pub gallery: Gallery,
     /// Who follows jobs' events.
     pub followers: Followers,
     /// What jobs log.
@@ -162,6 +164,7 @@ type Operations = (
     openai::ModelsApi,
     volcengine::VolcengineApi,
     vision::VisionApi,
+    media::videos::VideosApi,
     jobs::client::JobsApi,
     jobs::events::JobEventsApi,
     jobs::logs::JobLogsApi,
@@ -182,6 +185,7 @@ fn service() -> OpenApiService<Operations, ()> {
         openai::ModelsApi,
         volcengine::VolcengineApi,
         vision::VisionApi,
+        media::videos::VideosApi,
         jobs::client::JobsApi,
         jobs::events::JobEventsApi,
         jobs::logs::JobLogsApi,

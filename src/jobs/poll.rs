@@ -117,7 +117,7 @@ impl Jobs {
 }
 
 /// The query that belongs to an item's submit.
-const fn query_of(item: &Item) -> Operation {
+pub(super) const fn query_of(item: &Item) -> Operation {
     match item.operation {
         Operation::SubmitTask => Operation::GetResult,
         _ => Operation::Sync2AsyncGetResult,
@@ -138,7 +138,7 @@ fn next_try(unanswered: u32, jitter: f64) -> Duration {
 
 /// How long what a finished task's reply names can be fetched: a video for an hour, images for a day (contract file,
 /// section 12.1).
-fn result_lives(body: &[u8]) -> Option<Duration> {
+pub(super) fn result_lives(body: &[u8]) -> Option<Duration> {
     #[derive(serde::Deserialize)]
     struct Done {
         data: Data,
@@ -157,7 +157,7 @@ fn result_lives(body: &[u8]) -> Option<Duration> {
 }
 
 /// How a result is asked for where its submitter says nothing else: as URLs, not as base64.
-const RETURN_URL: &str = r#"{"return_url":true}"#;
+pub(super) const RETURN_URL: &str = r#"{"return_url":true}"#;
 
 /// How long a new task may be unknown to the provider.
 const NEW: Duration = Duration::from_secs(30);

@@ -34,6 +34,8 @@ mod kill;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod media;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod models;

@@ -25,6 +25,7 @@ use tollgate::server::{Limits as ServerLimits, Server};
 use tollgate::store::audit::{self, Order};
 use tollgate::store::error::OpenError;
 use tollgate::store::{Missing, OpenOptions, Store};
+use tollgate::upstream::media::MediaSource;
 use tollgate::upstream::transport::{Network, Transport};
 
 use super::{Book, Client, Disk, ManualClock};
@@ -334,6 +335,7 @@ impl Builder {
                 Some(transport) => Arc::clone(transport),
                 None => Arc::new(Network::new().unwrap()),
             },
+            media: Arc::new(MediaSource::new(Network::new().unwrap())),
             resolver: Arc::new(SystemResolver),
         };
         let opened = Box::new(open(&self.disk, self.clock.clone())?);
