@@ -274,6 +274,10 @@ async fn a_keys_list_is_asked_for_the_name_that_its_client_uses() {
     let film = named.post(VIDEOS, &film("alias").to_string()).await;
     film.assert_error(403, "MODEL_DENIED");
 
+    let chat = json!({ "model": "poster", "messages": [{ "role": "user", "content": "hello" }] });
+    let chat = named.post("/v1/chat/completions", &chat.to_string()).await;
+    chat.assert_error(404, "MODEL_NOT_FOUND");
+
     assert_eq!(submits(&relay, "alias"), 1);
     let models = named.get("/v1/models").await.json();
     assert_eq!(models["data"].as_array().unwrap().len(), 1);
@@ -362,7 +366,7 @@ async fn a_film_that_cannot_be_is_refused_before_anything_is_sent() {
     for (field, value, status) in [
         ("seconds", json!("7"), 400),
         ("seconds", json!(12), 400),
-        ("size", json!("7x7"), 400),
+        ("size", json!("1000x1100"), 400),
         ("input_reference", json!("https://example.com/a.png"), 400),
         ("fps", json!(24), 400),
         ("model", json!("jimeng_t2i_v40"), 400),

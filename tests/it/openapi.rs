@@ -231,12 +231,13 @@ async fn the_examples_work() {
             if operation["tags"][0] == "Volcengine" && body.get("task_id").is_some() {
                 body["task_id"] = Value::from(task.clone());
             }
-            if let Some(model) = body["model"].as_str() {
+            let films = operation["tags"][0] == "Videos";
+            if let Some(model) = body["model"].as_str().filter(|_| !films) {
                 register(&admin, model).await;
             }
             let (asked, path) = match (text(&operation["tags"][0]), text(&operation["operationId"])) {
                 (_, "volcengine") => (&client, format!("/?{}&Version=2022-08-31", action(&summary))),
-                ("Volcengine" | "OpenAI" | "Vision", _) => (&client, path.clone()),
+                ("Volcengine" | "OpenAI" | "Vision" | "Videos", _) => (&client, path.clone()),
                 (_, "resolveIntent") => (&admin, path.replace("{id}", &unknown_intent(&relay).await.to_string())),
                 (_, "addAccount" | "importAccounts") => (&admin, path.replace("{id}", "mine")),
                 _ => (&admin, path.replace("{id}", &key)),

@@ -225,7 +225,7 @@ impl ApiResponse for ApiError {
             ),
             (410, "It was there, and the provider keeps it no longer."),
             (413, "The body is larger than `MAX_BODY_BYTES`."),
-            (415, "The body is not JSON."),
+            (415, "The body is of a type that the operation does not take."),
             (429, "A limit or a queue is full. `Retry-After` says when to come back."),
             (500, "Tollgate failed."),
             (502, "The upstream failed, or its reply cannot be used."),
