@@ -230,6 +230,21 @@ async fn pictures_go_on_without_a_client_that_hangs_up() {
 }
 
 #[tokio::test]
+async fn who_waits_for_pictures_when_the_process_ends_is_told_which_job_goes_on() {
+    let relay = Relay::build().task_duration(Duration::from_mins(2)).start().await;
+    let client = relay.client("painter").await;
+    let drawing = drawing(&client, &picture("ending", &json!({})));
+    eventually("it is submitted", async || submits(&relay, "ending") == 1).await;
+
+    relay.drain();
+
+    let reply = drawing.await.unwrap();
+    reply.assert_error(503, "DRAINING");
+    assert_eq!(reply.header("x-should-retry"), Some("false"));
+    assert!(reply.text().contains(reply.header("tollgate-job").unwrap()), "{reply:?}");
+}
+
+#[tokio::test]
 async fn a_picture_that_cannot_be_is_refused_before_anything_is_sent() {
     let relay = Relay::start().await;
     let client = relay.client("painter").await;

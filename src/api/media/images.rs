@@ -106,7 +106,15 @@ struct Wanted {
 impl Wanted {
     async fn answer(self, services: &Services, submitted: Submitted) -> Result<Answer, ApiError> {
         let id = submitted.id;
-        let job = services.jobs.until_ended(self.viewer, id, PATIENCE).await?;
+        let job = tokio::select! {
+            biased;
+            job = services.jobs.until_ended(self.viewer, id, PATIENCE) => job?,
+            // The connection would be cut, and its client would send everything again.
+            () = services.lifecycle.ending().cancelled() => {
+                let sentence = format!("the process ends: {id} goes on in the next one, and nothing is to be sent again");
+                return Err(ApiError::new(Code::Draining, sentence));
+            }
+        };
         if !job.state.is_finished() {
             let sentence = format!("the pictures are not made yet: {id} goes on, and nothing is to be sent again");
             return Err(ApiError::new(Code::UpstreamTimeout, sentence));
