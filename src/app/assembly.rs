@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
@@ -106,21 +107,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         config.auth.admin_token.as_ref(),
         Arc::clone(&outside.clock),
     );
-    let facts = Facts {
-        started_at: outside.clock.wall(),
-        max_body_bytes: config.server.max_body_bytes,
-        max_response_bytes: config.server.max_response_bytes,
-        deadline,
-        vision_model: config.models.vision_model.clone(),
-        idempotency_ttl: config.store.idempotency_ttl,
-        max_running_tasks: config
-            .admission
-            .per_account
-            .max_running_tasks
-            .map(std::num::NonZeroUsize::get),
-        disk: disk(place.to_owned(), Ballast::beside(place, config.store.reserve_bytes)),
-        connections,
-    };
+    let facts = facts(config, outside, place, deadline, connections);
     let token = |token: &crate::model::secret::Secret| api::token_digest(&store, token.expose());
     Ok(Arc::new(Services {
         followers: Followers::new(store.clone(), jobs.hub().clone()),
@@ -149,6 +136,28 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         facts,
         store,
     }))
+}
+
+/// What does not change while the process lives.
+fn facts(
+    config: &Config,
+    outside: &Outside,
+    place: &Path,
+    deadline: Duration,
+    connections: Box<dyn Fn() -> usize + Send + Sync>,
+) -> Facts {
+    let running = config.admission.per_account.max_running_tasks;
+    Facts {
+        started_at: outside.clock.wall(),
+        max_body_bytes: config.server.max_body_bytes,
+        max_response_bytes: config.server.max_response_bytes,
+        deadline,
+        vision_model: config.models.vision_model.clone(),
+        idempotency_ttl: config.store.idempotency_ttl,
+        max_running_tasks: running.map(std::num::NonZeroUsize::get),
+        disk: disk(place.to_owned(), Ballast::beside(place, config.store.reserve_bytes)),
+        connections,
+    }
 }
 
 /// What tells clients' servers of jobs.

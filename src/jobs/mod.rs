@@ -21,7 +21,7 @@ mod poll;
 mod retain;
 mod settle;
 pub mod spec;
-mod submit;
+pub mod submit;
 mod timers;
 pub mod vault;
 mod verdict;

@@ -330,7 +330,8 @@ mod tests {
     fn one_line_and_a_batch_of_lines_are_read() {
         let one = read(line("duration_ms", json!(12))).unwrap();
         assert_eq!((one[0].head.at, one[0].head.duration_ms), (NOW, Some(12)));
-        let many = json!({ "lines": [line("details", json!({ "hits": 3 })), line("at", json!("2026-02-24T10:00:00Z"))] });
+        let many =
+            json!({ "lines": [line("details", json!({ "hits": 3 })), line("at", json!("2026-02-24T10:00:00Z"))] });
         let many = read(many).unwrap();
         assert_eq!(many[0].text.details.as_deref(), Some(r#"{"hits":3}"#));
         assert_eq!(many[1].head.at.to_string(), "2026-02-24T10:00:00Z");
