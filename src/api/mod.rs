@@ -15,6 +15,7 @@ pub mod error;
 pub mod guard;
 pub mod jobs;
 pub mod keys;
+pub mod media;
 mod model_path;
 pub mod open;
 pub mod openai;

@@ -52,6 +52,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// The `volcengine` upstream; `None` where the environment holds no keys for it.
     pub volcengine: Option<Volcengine>,
+    /// Below which names what Volcengine's tasks made may be fetched from.
+    pub media_hosts: Vec<String>,
     /// The `openai` upstream; `None` where the environment holds no key for it.
     pub openai: Option<OpenAi>,
     /// The `megallm` upstream, if it turns out to exist.
@@ -121,6 +123,7 @@ impl Config {
         let admission = Admission::read(&mut reader);
         let jobs = Jobs::read(&mut reader);
         let volcengine = Volcengine::read(&mut reader);
+        let media_hosts = Volcengine::read_media_hosts(&mut reader);
         let openai = OpenAi::read_openai(&mut reader);
         let megallm = MegaLlm::read(&mut reader);
         let dashscope = OpenAi::read_dashscope(&mut reader);
@@ -141,6 +144,7 @@ impl Config {
                 admission,
                 jobs,
                 volcengine,
+                media_hosts,
                 openai,
                 megallm,
                 dashscope,
@@ -201,6 +205,7 @@ pub const VARIABLES: &[&str] = &[
     "VOLC_SCHEME",
     "VOLC_TIMEOUT",
     "VOLC_DEADLINE",
+    "VOLC_MEDIA_HOSTS",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
     "OPENAI_MODEL",
