@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
-use tollgate::model::id::JobId;
 use tollgate::model::key::Scope;
 
 use crate::support::{Client, Relay, Wire, head, pass};
@@ -19,11 +18,11 @@ struct Following {
 }
 
 impl Following {
-    async fn new(relay: &Relay, client: &Client, job: JobId) -> Self {
+    async fn new(relay: &Relay, client: &Client, job: &str) -> Self {
         Self::behind(relay, client, job, None).await
     }
 
-    async fn behind(relay: &Relay, client: &Client, job: JobId, seen: Option<&str>) -> Self {
+    async fn behind(relay: &Relay, client: &Client, job: &str, seen: Option<&str>) -> Self {
         let mut wire = Wire::to(relay).await;
         let mut lines = vec![client.bearer()];
         lines.extend(seen.map(|seen| format!("Last-Event-ID: {seen}")));
@@ -72,8 +71,8 @@ impl Event {
 async fn a_job_is_followed_from_its_first_event_to_its_last() {
     let relay = Relay::start().await;
     let alice = relay.client_with("alice", SCOPES).await;
-    let job = relay.job(&alice, 3, None).await;
-    let following = Following::new(&relay, &alice, job).await;
+    let job = alice.job_of(3).await;
+    let following = Following::new(&relay, &alice, &job).await;
     assert_eq!(following.status, 200);
     let header = |name: &str| following.headers[name].to_str().unwrap();
     assert_eq!(header("content-type"), "text/event-stream");
@@ -89,7 +88,7 @@ async fn a_job_is_followed_from_its_first_event_to_its_last() {
         (last.name.as_str(), &last.data["type"]),
         ("job.succeeded", &"job.succeeded".into())
     );
-    assert_eq!(last.data["job"], job.to_string());
+    assert_eq!(last.data["job"], job);
     assert_eq!(last.data["counts"]["succeeded"], 3);
     assert_eq!(last.data["counts"]["total"], 3);
     let succeeded = events.iter().filter(|event| event.name == "item.succeeded");
@@ -100,16 +99,16 @@ async fn a_job_is_followed_from_its_first_event_to_its_last() {
 async fn a_reader_that_comes_back_hears_the_rest_and_is_told_when_there_is_none() {
     let relay = Relay::start().await;
     let alice = relay.client_with("alice", SCOPES).await;
-    let job = relay.job(&alice, 1, None).await;
-    let all = Following::new(&relay, &alice, job).await.events().await;
-    let rest = Following::behind(&relay, &alice, job, Some("2")).await.events().await;
+    let job = alice.job_of(1).await;
+    let all = Following::new(&relay, &alice, &job).await.events().await;
+    let rest = Following::behind(&relay, &alice, &job, Some("2")).await.events().await;
     assert_eq!(rest.first().map(|event| event.id), Some(3));
     assert_eq!(rest.len(), all.len() - 2);
 
     let last = all.len().to_string();
-    assert_eq!(Following::behind(&relay, &alice, job, Some(&last)).await.status, 204);
+    assert_eq!(Following::behind(&relay, &alice, &job, Some(&last)).await.status, 204);
     let relay = relay.stop().await.start().await;
-    let after = Following::behind(&relay, &alice, job, Some("2")).await.events().await;
+    let after = Following::behind(&relay, &alice, &job, Some("2")).await.events().await;
     assert_eq!(after.len(), rest.len(), "the next process tells the same");
 }
 
@@ -117,7 +116,7 @@ async fn a_reader_that_comes_back_hears_the_rest_and_is_told_when_there_is_none(
 async fn what_is_no_past_event_is_refused() {
     let relay = Relay::start().await;
     let alice = relay.client_with("alice", SCOPES).await;
-    let job = relay.sleeping_job(&alice).await;
+    let job = alice.sleeping_job().await;
     let path = format!("/v1/jobs/{job}/events");
     for seen in ["2", "-1", "x", "99999999999999999999999", ""] {
         let reply = alice.header("last-event-id", seen).get(&path).await;
@@ -131,7 +130,7 @@ async fn a_job_of_somebody_elses_is_not_there_and_a_key_without_the_scope_comes_
     let relay = Relay::start().await;
     let alice = relay.client_with("alice", SCOPES).await;
     let (mallory, narrow) = (relay.client_with("mallory", SCOPES).await, relay.client("narrow").await);
-    let path = format!("/v1/jobs/{}/events", relay.sleeping_job(&alice).await);
+    let path = format!("/v1/jobs/{}/events", alice.sleeping_job().await);
     assert_eq!(mallory.get(&path).await.status, 404);
     assert_eq!(alice.get("/v1/jobs/nonsense/events").await.status, 404);
     assert_eq!(narrow.get(&path).await.status, 403);
@@ -142,8 +141,8 @@ async fn a_job_of_somebody_elses_is_not_there_and_a_key_without_the_scope_comes_
 async fn a_quiet_stream_lives_for_minutes() {
     let relay = Relay::start().await;
     let alice = relay.client_with("alice", SCOPES).await;
-    let job = relay.sleeping_job(&alice).await;
-    let mut following = Following::new(&relay, &alice, job).await;
+    let job = alice.sleeping_job().await;
+    let mut following = Following::new(&relay, &alice, &job).await;
     assert!(following.hears().await.unwrap().contains("job.queued"));
     for _ in 0..12 {
         pass(Duration::from_secs(15)).await;
@@ -155,8 +154,8 @@ async fn a_quiet_stream_lives_for_minutes() {
 async fn a_revoked_key_hears_an_error_at_the_next_heartbeat_and_no_more() {
     let relay = Relay::start().await;
     let alice = relay.client_with("alice", SCOPES).await;
-    let job = relay.sleeping_job(&alice).await;
-    let mut following = Following::new(&relay, &alice, job).await;
+    let job = alice.sleeping_job().await;
+    let mut following = Following::new(&relay, &alice, &job).await;
     assert!(following.hears().await.unwrap().contains("job.queued"));
     let path = format!("/admin/keys/{}/revoke", alice.issued().key.id);
     let revoked = relay.operator().post(&path, "{}").await;
@@ -171,18 +170,18 @@ async fn a_revoked_key_hears_an_error_at_the_next_heartbeat_and_no_more() {
 async fn an_owner_follows_eight_streams_at_a_time() {
     let relay = Relay::start().await;
     let alice = relay.client_with("alice", SCOPES).await;
-    let job = relay.sleeping_job(&alice).await;
+    let job = alice.sleeping_job().await;
     let mut streams = Vec::new();
     for _ in 0..8 {
-        streams.push(Following::new(&relay, &alice, job).await);
+        streams.push(Following::new(&relay, &alice, &job).await);
     }
     assert!(streams.iter().all(|following| following.status == 200));
-    let ninth = Following::new(&relay, &alice, job).await;
+    let ninth = Following::new(&relay, &alice, &job).await;
     assert_eq!(ninth.status, 429);
     assert!(ninth.headers.contains_key("retry-after"));
 
     drop(streams.pop());
-    let room = async || Following::new(&relay, &alice, job).await.status == 200;
+    let room = async || Following::new(&relay, &alice, &job).await.status == 200;
     crate::support::eventually("a place is free again", room).await;
 }
 
@@ -190,8 +189,8 @@ async fn an_owner_follows_eight_streams_at_a_time() {
 async fn a_drain_waits_for_nobody_who_only_watches() {
     let relay = Relay::start().await;
     let alice = relay.client_with("alice", SCOPES).await;
-    let job = relay.sleeping_job(&alice).await;
-    let mut following = Following::new(&relay, &alice, job).await;
+    let job = alice.sleeping_job().await;
+    let mut following = Following::new(&relay, &alice, &job).await;
     assert!(following.hears().await.unwrap().contains("job.queued"));
     relay.drain();
     assert!(following.hears().await.unwrap().starts_with(": the process ends"));

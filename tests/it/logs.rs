@@ -19,7 +19,7 @@ impl Logging {
     async fn new() -> Self {
         let relay = Relay::start().await;
         let alice = relay.client_with("alice", SCOPES).await;
-        let path = format!("/v1/jobs/{}/logs", relay.sleeping_job(&alice).await);
+        let path = format!("/v1/jobs/{}/logs", alice.sleeping_job().await);
         Self { relay, alice, path }
     }
 
