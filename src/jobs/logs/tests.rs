@@ -139,6 +139,7 @@ async fn lines_are_found_by_level_and_category_page_by_page() {
         line(LogLevel::Error, "tool", "e"),
     ];
     bench.log(some.to_vec()).await.unwrap();
+    bench.writes(5).await;
     let errors = || Wanted {
         level: Some(LogLevel::Error),
         category: Some("tool".to_owned()),
@@ -177,6 +178,7 @@ async fn too_many_that_wait_are_refused_and_none_of_them_is_taken() {
     }
     assert!(matches!(bench.log(lines(1)).await, Err(JobError::LogsBusy)));
     bench.run();
+    bench.writes(10_000).await;
     assert_eq!(bench.find(Wanted::default(), 0, 1).await.total, 10_000);
     assert_eq!(bench.log(lines(1)).await.unwrap(), 1);
 }
