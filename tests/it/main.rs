@@ -18,6 +18,8 @@ mod disk;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod floors;
@@ -33,6 +35,8 @@ mod keys;
 mod kill;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod logs;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
