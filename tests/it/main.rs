@@ -48,6 +48,8 @@ mod path;
 #[cfg(test)]
 mod pools;
 #[cfg(test)]
+mod queues;
+#[cfg(test)]
 mod quotas;
 #[cfg(test)]
 mod replies;
