@@ -22,6 +22,7 @@ mod retain;
 mod settle;
 pub mod spec;
 pub mod submit;
+mod throughput;
 mod timers;
 pub mod vault;
 mod verdict;
@@ -42,6 +43,7 @@ pub use self::line::QueueView;
 pub use self::retain::Retention;
 pub use self::spec::{ItemSpec, JobSpec, Private};
 pub use self::submit::Submitted;
+pub use self::throughput::Throughput;
 
 use self::bell::Bell;
 use self::hub::Hub;

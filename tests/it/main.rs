@@ -52,6 +52,8 @@ mod path;
 #[cfg(test)]
 mod pools;
 #[cfg(test)]
+mod queues;
+#[cfg(test)]
 mod quotas;
 #[cfg(test)]
 mod replies;
