@@ -1,13 +1,14 @@
 //! An upstream that does next to nothing: every answer is ready before it is asked for, so that two kinds of calls cost
-//! the same behind the relay. Only the frames of a stream are made when they are due, each with the moment it is sent.
+//! the same behind the relay. A task is never done. Only the frames of a stream are made when they are due, each with the moment it is sent.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
@@ -70,19 +71,54 @@ struct Options {
     include_usage: bool,
 }
 
+/// What is asked for, but for streams.
+#[derive(Clone, Copy)]
+enum Kind {
+    Chat,
+    Picture,
+    Submit,
+    Query,
+}
+
+impl Kind {
+    fn of(uri: &Uri) -> Self {
+        let asks = |action: &str| uri.query().is_some_and(|query| query.contains(action));
+        if uri.path() == "/v1/chat/completions" {
+            Self::Chat
+        } else if asks("Action=CVSync2AsyncSubmitTask") {
+            Self::Submit
+        } else if asks("Action=CVSync2AsyncGetResult") {
+            Self::Query
+        } else {
+            Self::Picture
+        }
+    }
+
+    fn answer(self) -> Bytes {
+        match self {
+            Self::Chat => Bytes::from_static(COMPLETION.as_bytes()),
+            Self::Picture => Bytes::from_static(PICTURE.as_bytes()),
+            Self::Submit => {
+                let task = TASKS.fetch_add(1, Ordering::Relaxed);
+                Bytes::from(format!("{BEFORE_TASK}{task}{AFTER_TASK}"))
+            }
+            Self::Query => Bytes::from_static(GENERATING.as_bytes()),
+        }
+    }
+}
+
 async fn answer(request: Request<Incoming>) -> hyper::Result<Response<Body>> {
-    let is_chat = request.uri().path() == "/v1/chat/completions";
+    let kind = Kind::of(request.uri());
     let body = request.into_body().collect().await?.to_bytes();
     let asked: Asked = serde_json::from_slice(&body).unwrap_or_default();
-    let (kind, body) = if asked.stream {
+    let (media, body) = if asked.stream {
         ("text/event-stream", Either::Right(StreamBody::new(frames(&asked))))
     } else {
-        let text = if is_chat { COMPLETION } else { PICTURE };
-        ("application/json", Either::Left(Full::from(text)))
+        ("application/json", Either::Left(Full::new(kind.answer())))
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
     Ok(response)
 }
 
@@ -133,3 +169,12 @@ const COMPLETION: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","creat
 
 /// A picture's link as `CVProcess` gives it, 0.45 KB.
 const PICTURE: &str = r#"{"code":10000,"data":{"algorithm_base_resp":{"status_code":0,"status_message":"Success"},"binary_data_base64":[],"image_urls":["https://example.com/lighthouse-at-dusk-oil-on-canvas-0001.png?X-Tos-Algorithm=TOS4-HMAC-SHA256&X-Tos-Expires=86400"],"request_id":"2026010100000000000000000000000001","status":"done"},"message":"Success","request_id":"2026010100000000000000000000000001","status":10000,"time_elapsed":"1.234567ms","version":"2022-08-31"}"#;
+
+/// The number of the next task: like those of the upstream, ids are long and count up.
+static TASKS: AtomicU64 = AtomicU64::new(7_000_000_000_000_000_000);
+
+const BEFORE_TASK: &str = r#"{"code":10000,"data":{"task_id":""#;
+const AFTER_TASK: &str = r#""},"message":"Success","request_id":"2026010100000000000000000000000001","status":10000,"time_elapsed":"1.2ms"}"#;
+
+/// How a task stands, always.
+const GENERATING: &str = r#"{"code":10000,"data":{"binary_data_base64":null,"image_urls":null,"status":"generating"},"message":"Success","request_id":"2026010100000000000000000000000001","status":10000,"time_elapsed":"1.2ms"}"#;

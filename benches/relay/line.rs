@@ -56,7 +56,9 @@ impl<'a> Line<'a> {
     async fn round(&mut self, connections: usize, length: Duration) -> Result<()> {
         let cpu = |process: Option<&Process>| process.map_or(Ok(Duration::ZERO), Process::cpu);
         let before = cpu(self.process)?;
-        let Measured { requests, rate, median } = self.target.load(connections, Until::Passed(length)).await?;
+        let Measured {
+            requests, rate, median, ..
+        } = self.target.load(connections, Until::Passed(length)).await?;
         let used = cpu(self.process)?.saturating_sub(before);
         self.rates.push(rate);
         self.medians.push(micros(median));

@@ -33,6 +33,10 @@ pub(crate) enum Call {
     Process,
     /// A chat completion, not streamed.
     Chat,
+    /// A job of one chat completion.
+    Job,
+    /// The same, not to be begun before the year 2099.
+    LaterJob,
 }
 
 impl Call {
@@ -40,10 +44,19 @@ impl Call {
         match self {
             Self::Process => "/?Action=CVProcess&Version=2022-08-31",
             Self::Chat => CHAT,
+            Self::Job | Self::LaterJob => JOBS,
         }
     }
 
-    /// Each is answered with 0.45 KB.
+    /// What says that it went well.
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Process | Self::Chat => StatusCode::OK,
+            Self::Job | Self::LaterJob => StatusCode::ACCEPTED,
+        }
+    }
+
+    /// Each that is not a job is answered with 0.45 KB. A job's item has what the Celery side enqueues.
     const fn body(self) -> &'static [u8] {
         match self {
             Self::Process => {
@@ -52,6 +65,18 @@ impl Call {
             Self::Chat => {
                 br#"{"model":"gpt-bench","messages":[{"role":"user","content":"a lighthouse at dusk, please"}]}"#
             }
+            Self::Job => concat!(
+                r#"{"queue":"default","items":[{"operation":"chat.completions","body":"#,
+                include_str!("../celery/body.json"),
+                "}]}"
+            )
+            .as_bytes(),
+            Self::LaterJob => concat!(
+                r#"{"queue":"default","not_before":"2099-01-01T00:00:00Z","items":[{"operation":"chat.completions","body":"#,
+                include_str!("../celery/body.json"),
+                "}]}"
+            )
+            .as_bytes(),
         }
     }
 }
@@ -69,6 +94,8 @@ pub(crate) struct Measured {
     pub(crate) requests: usize,
     pub(crate) rate: f64,
     pub(crate) median: Duration,
+    /// The 99th percentile.
+    pub(crate) late: Duration,
 }
 
 impl Target {
@@ -117,14 +144,13 @@ impl Target {
         }
         let rate = requests_per_second(latencies.len(), begun.elapsed());
         latencies.sort_unstable();
-        let median = latencies
-            .get(latencies.len() / 2)
-            .copied()
-            .ok_or("no request was answered")?;
+        let place = |share: usize| latencies.get(latencies.len() * share / 100).copied();
+        let (median, late) = place(50).zip(place(99)).ok_or("no request was answered")?;
         Ok(Measured {
             requests: latencies.len(),
             rate,
             median,
+            late,
         })
     }
 
@@ -138,6 +164,25 @@ impl Target {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         Ok(http1::handshake(TokioIo::new(stream)).await?)
+    }
+
+    /// Asks once, on a connection of its own.
+    pub(crate) async fn once(&self, request: Request<Full<Bytes>>) -> Result<Bytes> {
+        let (mut sender, connection) = self.connect().await?;
+        let asking = async move {
+            let answer = sender.send_request(request).await?;
+            let status = answer.status();
+            Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
+        };
+        let (status, body) = tokio::select! {
+            answered = asking => answered?,
+            _ = connection => return Err("a connection was closed".into()),
+        };
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(format!("{status}: {}", String::from_utf8_lossy(&body)).into())
+        }
     }
 
     async fn ask(
@@ -165,7 +210,7 @@ impl Target {
                 .map_err(|error| error.to_string())?;
             let status = answer.status();
             let body = answer.into_body().collect().await.map_err(|error| error.to_string())?;
-            if status != StatusCode::OK {
+            if status != self.call.status() {
                 return Err(format!("{status}: {}", String::from_utf8_lossy(&body.to_bytes())));
             }
             latencies.push(asked.elapsed());
@@ -191,3 +236,6 @@ fn requests_per_second(requests: usize, took: Duration) -> f64 {
 
 /// Where chat completions are asked for.
 pub(crate) const CHAT: &str = "/v1/chat/completions";
+
+/// Where jobs are enqueued.
+pub(crate) const JOBS: &str = "/v1/jobs";

@@ -5,12 +5,16 @@
 //! upstream, which has every answer ready. Each is a process of its own; this one makes the load. The machine is shared
 //! by all of them, so only ratios of one run mean anything. It is no test: nothing fails when a target is missed.
 //!
-//! `-- --quick` runs shorter, and `-- speed` runs one section: `speed`, `chat`, `stream`, `size`, `start`, `queue` or
-//! `choice`.
+//! `-- --quick` runs shorter, and `-- speed` runs one section: `speed`, `chat`, `stream`, `size`, `start`, `queue`,
+//! `choice`, `enqueue` or `jobs`. `benches/celery/run` measures `enqueue` in turns with Celery and Redis.
 
+mod backlog;
 mod canned;
 mod chat;
 mod choice;
+mod cost;
+mod enqueue;
+mod jobs;
 mod line;
 mod load;
 mod nginx;
@@ -54,6 +58,14 @@ struct Plan {
     starts: usize,
     /// For how long many streams run.
     streaming: Duration,
+    /// For how long jobs are enqueued.
+    enqueueing: Duration,
+    /// Jobs that are dispatched one after the other.
+    dispatched: usize,
+    /// Jobs in the long backlog.
+    waiting: usize,
+    /// Tasks that are polled at once.
+    polled: usize,
 }
 
 impl Plan {
@@ -64,6 +76,10 @@ impl Plan {
         records: 1_000_000,
         starts: 5,
         streaming: Duration::from_secs(10),
+        enqueueing: Duration::from_secs(5),
+        dispatched: 20_000,
+        waiting: 100_000,
+        polled: 10_000,
     };
 
     const QUICK: Self = Self {
@@ -73,6 +89,10 @@ impl Plan {
         records: 100_000,
         starts: 3,
         streaming: Duration::from_secs(3),
+        enqueueing: Duration::from_secs(2),
+        dispatched: 4_000,
+        waiting: 10_000,
+        polled: 1_000,
     };
 }
 
@@ -124,6 +144,12 @@ async fn measure(plan: Plan, only: Option<&str>) -> Result<()> {
     }
     if wanted("choice") {
         choice::measure(&mut table);
+    }
+    if wanted("enqueue") {
+        enqueue::measure(plan, &mut table).await?;
+    }
+    if wanted("jobs") {
+        jobs::measure(plan, &mut table).await?;
     }
     table.print();
     Ok(())

@@ -38,7 +38,7 @@ pub(crate) struct Relay {
     pub(crate) process: Process,
 }
 
-/// A store on the disk with a key that may use the relay.
+/// A store on the disk with a key that may use the relay, enqueue jobs and pause a queue.
 #[derive(Debug)]
 pub(crate) struct OnDisk {
     pub(crate) folder: tempfile::TempDir,
@@ -141,7 +141,7 @@ async fn issue(app: &App) -> Result<Secret> {
     let spec = KeySpec {
         description: "bench".to_owned(),
         expires_at: None,
-        scopes: Scopes::of([Scope::Relay]),
+        scopes: Scopes::of([Scope::Relay, Scope::Jobs, Scope::Admin]),
         schemes: Schemes::all(),
         models: None,
         limits: Limits::default(),
@@ -185,13 +185,14 @@ fn file(folder: &Path) -> std::path::PathBuf {
 
 /// The environment of a server: whatever is not named stands at its default. One key carries all of the load, so it may
 /// have more calls in flight than the 64 of the default; waiting is measured in [`super::queue`].
-fn environment(store: &Path, address: SocketAddr, upstream: SocketAddr) -> [(&'static str, String); 14] {
+fn environment(store: &Path, address: SocketAddr, upstream: SocketAddr) -> [(&'static str, String); 15] {
     [
         ("DATABASE_URL", store.display().to_string()),
         ("API_KEY_ENCRYPTION_KEY", MASTER.to_owned()),
         ("HOST", address.ip().to_string()),
         ("PORT", address.port().to_string()),
         ("PER_KEY_MAX_CONCURRENT_CALLS", "2048".to_owned()),
+        ("JOB_QUEUES", format!("default:{JOBS_AT_ONCE}")),
         ("VOLC_ACCESSKEY", upstream::ACCESS_KEY.to_owned()),
         ("VOLC_SECRETKEY", upstream::SECRET_KEY.to_owned()),
         ("VOLC_SCHEME", "http".to_owned()),
@@ -214,6 +215,9 @@ fn config(store: &Path, address: SocketAddr, upstream: SocketAddr) -> Result<Con
 
 /// The key that every store of the bench is sealed under.
 const MASTER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// So many jobs run at once.
+pub(crate) const JOBS_AT_ONCE: usize = 64;
 
 /// No line for each request: nginx writes none either.
 const LOG_LEVEL: &str = "warn";

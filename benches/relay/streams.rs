@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::canned::Pace;
+use super::cost::Cost;
 use super::load::Target;
-use super::process::{Process, allow_files};
+use super::process::allow_files;
 use super::relay::{OnDisk, Relay};
 use super::size::megabytes;
 use super::table::{Bound, Table, median};
@@ -138,33 +139,6 @@ async fn many(plan: Plan, relay: &Relay, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// What a process used for a while.
-struct Cost {
-    during: std::ops::Range<Instant>,
-    /// The most, in megabytes.
-    resident: f64,
-    /// CPU time by time.
-    cores: f64,
-}
-
-impl Cost {
-    async fn measure(process: &Process, length: Duration) -> Result<Self> {
-        let (start, before) = (Instant::now(), process.cpu()?);
-        let mut most = 0;
-        while start.elapsed() < length {
-            most = most.max(process.resident()?);
-            sleep(LOOK).await;
-        }
-        let during = start..Instant::now();
-        let used = process.cpu()?.saturating_sub(before);
-        Ok(Self {
-            resident: megabytes(most),
-            cores: used.as_secs_f64() / (during.end - during.start).as_secs_f64(),
-            during,
-        })
-    }
-}
-
 /// How long frames were under way, in milliseconds.
 struct Ways {
     median: f64,
@@ -212,7 +186,5 @@ fn count(number: u64) -> f64 {
 const STREAMS: u64 = 1000;
 /// Over this the streams begin, as they would not all at one moment.
 const RAMP: Duration = Duration::from_secs(2);
-/// Between two looks at the memory.
-const LOOK: Duration = Duration::from_millis(250);
 /// Between two lone streams: longer than a settlement takes.
 const REST: Duration = Duration::from_millis(20);

@@ -145,9 +145,11 @@ fn component(status: &str) -> String {
 }
 
 fn finish_parameters(operation: &mut Value) {
+    let is_log = operation.get("operationId").is_some_and(|id| id == "listJobLogs");
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let bounds = match named(parameter) {
+            "limit" if is_log => json!({ "minimum": 1, "maximum": 2000 }),
             "limit" => json!({ "minimum": 1, "maximum": 1000 }),
             "order" => json!({ "enum": ["desc", "asc"] }),
             "Idempotency-Key" => json!({ "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" }),
@@ -234,6 +236,13 @@ fn examples(operation: &str) -> Option<Value> {
         "analyzeMath" => json!({ "pixel": called("A picture as a data URL", json!({
             "image": format!("data:image/gif;base64,{PIXEL}"),
         })) }),
+        "logToJob" => json!({
+            "line": called("One line", json!({ "level": "info", "category": "workflow", "message": "started" })),
+            "lines": called("Several", json!({ "lines": [
+                { "level": "info", "category": "tool", "message": "searched", "step": "research", "duration_ms": 812 },
+                { "level": "error", "category": "api", "message": "no answer", "details": { "attempt": 2 } },
+            ] })),
+        }),
         "importKeys" => json!({ "none": called("No rows", json!({ "rows": [] })) }),
         "addUpstream" => json!({
             "public": called("A provider", json!({ "id": "deepseek", "base_url": "https://api.deepseek.com/v1" })),

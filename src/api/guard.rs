@@ -41,6 +41,15 @@ impl Demand for ToRelay {
     const PLANE: Plane = Plane::Data;
 }
 
+/// Durable jobs, in the data plane.
+#[derive(Debug)]
+pub struct ToJobs;
+
+impl Demand for ToJobs {
+    const SCOPE: Scope = Scope::Jobs;
+    const PLANE: Plane = Plane::Data;
+}
+
 /// The admin plane.
 #[derive(Debug)]
 pub struct ToAdmin;

@@ -13,7 +13,9 @@ mod document;
 pub mod edge;
 pub mod error;
 pub mod guard;
+pub mod jobs;
 pub mod keys;
+pub mod media;
 mod model_path;
 pub mod open;
 pub mod openai;
@@ -57,6 +59,9 @@ use crate::catalogue::Curator;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
+use crate::jobs::Jobs;
+use crate::jobs::events::Followers;
+use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::Outbox;
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
@@ -67,6 +72,12 @@ use crate::store::Store;
 pub struct Services {
     /// Relays calls.
     pub relay: Arc<Relay>,
+    /// Durable background work.
+    pub jobs: Arc<Jobs>,
+    /// Who follows jobs' events.
+    pub followers: Followers,
+    /// What jobs log.
+    pub logs: Arc<LogBuffer>,
     /// Counts refusals.
     pub recorder: Arc<Recorder>,
     /// Shows the gates.
@@ -151,6 +162,9 @@ type Operations = (
     openai::ModelsApi,
     volcengine::VolcengineApi,
     vision::VisionApi,
+    jobs::client::JobsApi,
+    jobs::events::JobEventsApi,
+    jobs::logs::JobLogsApi,
     tasks::OwnApi,
     keys::KeysApi,
     upstreams::UpstreamsApi,
@@ -168,6 +182,9 @@ fn service() -> OpenApiService<Operations, ()> {
         openai::ModelsApi,
         volcengine::VolcengineApi,
         vision::VisionApi,
+        jobs::client::JobsApi,
+        jobs::events::JobEventsApi,
+        jobs::logs::JobLogsApi,
         tasks::OwnApi,
         keys::KeysApi,
         upstreams::UpstreamsApi,

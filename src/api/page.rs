@@ -6,6 +6,52 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::error::ApiError;
 use crate::crypto::digest::DigestKey;
+use crate::model::id::JobId;
+use crate::model::job::ItemRef;
+
+/// Where a list can go on.
+pub trait Place: Copy {
+    /// As a cursor holds it.
+    fn bytes(self) -> Vec<u8>;
+
+    /// Out of exactly those bytes.
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Place for u64 {
+    fn bytes(self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
+impl Place for JobId {
+    fn bytes(self) -> Vec<u8> {
+        self.bits().to_be_bytes().to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let bits = bytes.try_into().ok().map(u128::from_be_bytes)?;
+        Some(Self::from_bits(bits))
+    }
+}
+
+impl Place for ItemRef {
+    fn bytes(self) -> Vec<u8> {
+        [self.job.bytes().as_slice(), &self.index.to_be_bytes()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (job, index) = bytes.split_last_chunk::<4>()?;
+        Some(Self {
+            job: JobId::read(job)?,
+            index: u32::from_be_bytes(*index),
+        })
+    }
+}
 
 /// How many items a page has.
 ///
@@ -20,9 +66,9 @@ pub fn limit(asked: Option<u32>) -> Result<usize, ApiError> {
 
 /// A place in a list, as a client carries it.
 #[must_use]
-pub fn cursor(key: &DigestKey, list: &str, place: u64) -> String {
-    let mac = key.of("cursor", &[list.as_bytes(), &place.to_be_bytes()]);
-    let mut bytes = place.to_be_bytes().to_vec();
+pub fn cursor(key: &DigestKey, list: &str, place: impl Place) -> String {
+    let mut bytes = place.bytes();
+    let mac = key.of("cursor", &[list.as_bytes(), &bytes]);
     bytes.extend(mac.as_bytes().iter().take(MAC));
     BASE64URL_NOPAD.encode(&bytes)
 }
@@ -31,12 +77,12 @@ pub fn cursor(key: &DigestKey, list: &str, place: u64) -> String {
 ///
 /// # Errors
 /// [`ApiError`] when we did not make it for this list.
-pub fn place(key: &DigestKey, list: &str, text: Option<&str>) -> Result<Option<u64>, ApiError> {
+pub fn place<P: Place>(key: &DigestKey, list: &str, text: Option<&str>) -> Result<Option<P>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let wrong = || ApiError::validation("this cursor is not of this list").about("cursor");
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| wrong())?;
-    let (place, _) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
-    let place = u64::from_be_bytes(*place);
+    let (place, _) = bytes.split_last_chunk::<MAC>().ok_or_else(wrong)?;
+    let place = P::read(place).ok_or_else(wrong)?;
     if cursor(key, list, place) == text {
         Ok(Some(place))
     } else {
@@ -56,7 +102,7 @@ pub fn of<T>(
     from: Option<&str>,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
     let limit = limit(asked)?;
-    let from = place(key, list, from)?.unwrap_or(0);
+    let from: u64 = place(key, list, from)?.unwrap_or(0);
     let mut rest = all.into_iter().skip(usize::try_from(from).unwrap_or(usize::MAX));
     let items: Vec<T> = rest.by_ref().take(limit).collect();
     let next = rest.next().map(|_| cursor(key, list, from + items.len() as u64));
@@ -74,11 +120,27 @@ mod tests {
     #[test]
     fn a_cursor_leads_back_to_its_place_in_its_own_list_only() {
         let key = DigestKey::generate(&OsEntropy).unwrap();
-        let text = cursor(&key, "audit", 42);
-        assert_eq!(place(&key, "audit", Some(&text)).unwrap(), Some(42));
-        assert!(place(&key, "tasks", Some(&text)).is_err());
-        assert!(place(&key, "audit", Some("AAAA")).is_err());
-        assert_eq!(place(&key, "audit", None).unwrap(), None);
+        let text = cursor(&key, "audit", 42_u64);
+        assert_eq!(place(&key, "audit", Some(&text)).unwrap(), Some(42_u64));
+        assert!(place::<u64>(&key, "tasks", Some(&text)).is_err());
+        assert!(place::<JobId>(&key, "audit", Some(&text)).is_err());
+        assert!(place::<u64>(&key, "audit", Some("AAAA")).is_err());
+        assert_eq!(place::<u64>(&key, "audit", None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_place_is_a_number_a_job_or_an_item() {
+        let key = DigestKey::generate(&OsEntropy).unwrap();
+        let job = JobId::from_bits(u128::MAX - 1);
+        let item = ItemRef { job, index: 7 };
+        assert_eq!(
+            place(&key, "jobs", Some(&cursor(&key, "jobs", job))).unwrap(),
+            Some(job)
+        );
+        assert_eq!(
+            place(&key, "dead", Some(&cursor(&key, "dead", item))).unwrap(),
+            Some(item)
+        );
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Services;
 use crate::model::account::AccountState;
 use crate::model::clock::Timestamp;
@@ -52,13 +54,16 @@ pub enum Phase {
 
 /// The phase, as everybody sees it.
 #[derive(Debug, Default)]
-pub struct Lifecycle(AtomicU8);
+pub struct Lifecycle {
+    phase: AtomicU8,
+    ending: CancellationToken,
+}
 
 impl Lifecycle {
     /// The phase now.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        match self.0.load(Ordering::Acquire) {
+        match self.phase.load(Ordering::Acquire) {
             0 => Phase::Serving,
             1 => Phase::Draining,
             _ => Phase::Failed,
@@ -67,7 +72,16 @@ impl Lifecycle {
 
     /// Goes on to a later phase; it never goes back.
     pub fn enter(&self, phase: Phase) {
-        self.0.fetch_max(phase as u8, Ordering::AcqRel);
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        if phase != Phase::Serving {
+            self.ending.cancel();
+        }
+    }
+
+    /// Fires when it serves no more: what would last as long as its reader likes ends then.
+    #[must_use]
+    pub const fn ending(&self) -> &CancellationToken {
+        &self.ending
     }
 }
 

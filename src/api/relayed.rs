@@ -116,7 +116,11 @@ fn call(
     arrival: &Arrival,
     headers: &HeaderMap,
 ) -> Result<Call, ApiError> {
-    let idempotency = idempotency(operation, headers)?;
+    let idempotency = if operation.class().is_paid() {
+        idempotency_key(headers)?
+    } else {
+        None
+    };
     let Named {
         model,
         task_id,
@@ -153,13 +157,12 @@ fn passing(headers: &HeaderMap) -> HeaderMap {
     beta.map(|value| (OPENAI_BETA, value.clone())).collect()
 }
 
-/// The key of a paid call.
+/// The key that makes a request safe to repeat.
 ///
 /// It is read from the header itself: poem takes bytes that are no text for no header, and the call would be sent
 /// without the protection that its client asked for.
-fn idempotency(operation: Operation, headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
-    let presented = headers.get(IDEMPOTENCY_KEY);
-    let Some(presented) = presented.filter(|_| operation.class().is_paid()) else {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(presented) = headers.get(IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
     let wrong = |error| ApiError::validation(format!("{error}")).about("Idempotency-Key");

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
@@ -14,8 +15,11 @@ use crate::catalogue::Curator;
 use crate::config::{Config, Volcengine};
 use crate::crypto::keyring::{Keyring, MasterKey};
 use crate::dispatch::{Dispatcher, Outfit};
+use crate::jobs::events::Followers;
+use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::egress::Guard;
 use crate::jobs::webhook::{Outbox, RootSecret, Surroundings};
+use crate::jobs::{self, Jobs};
 use crate::model::clock::GuardedClock;
 use crate::model::upstream::UpstreamName;
 use crate::record::Recorder;
@@ -85,6 +89,17 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         },
     )?);
     follow(&curator, &relay, &admission);
+    let webhooks = Arc::new(outbox(config, outside, &store));
+    let jobs = Arc::new(Jobs::new(jobs::Parts {
+        store: store.clone(),
+        clock: Arc::clone(&outside.clock),
+        entropy: Arc::clone(&outside.entropy),
+        relay: Arc::clone(&relay),
+        recorder: Arc::clone(&recorder),
+        directory: Arc::clone(&directory),
+        outbox: Arc::clone(&webhooks),
+        queues: config.jobs.queues.clone(),
+    }));
     let authenticator = Authenticator::new(
         Arc::clone(&directory),
         keyring,
@@ -92,27 +107,16 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         config.auth.admin_token.as_ref(),
         Arc::clone(&outside.clock),
     );
-    let facts = Facts {
-        started_at: outside.clock.wall(),
-        max_body_bytes: config.server.max_body_bytes,
-        max_response_bytes: config.server.max_response_bytes,
-        deadline,
-        vision_model: config.models.vision_model.clone(),
-        idempotency_ttl: config.store.idempotency_ttl,
-        max_running_tasks: config
-            .admission
-            .per_account
-            .max_running_tasks
-            .map(std::num::NonZeroUsize::get),
-        disk: disk(place.to_owned(), Ballast::beside(place, config.store.reserve_bytes)),
-        connections,
-    };
+    let facts = facts(config, outside, place, deadline, connections);
     let token = |token: &crate::model::secret::Secret| api::token_digest(&store, token.expose());
     Ok(Arc::new(Services {
+        followers: Followers::new(store.clone(), jobs.hub().clone()),
+        logs: Arc::new(LogBuffer::new(store.clone(), jobs.vault().clone())),
+        jobs,
         relay,
         recorder,
         admission,
-        webhooks: Arc::new(outbox(config, outside, &store)),
+        webhooks,
         directory,
         issuer,
         curator,
@@ -132,6 +136,28 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         facts,
         store,
     }))
+}
+
+/// What does not change while the process lives.
+fn facts(
+    config: &Config,
+    outside: &Outside,
+    place: &Path,
+    deadline: Duration,
+    connections: Box<dyn Fn() -> usize + Send + Sync>,
+) -> Facts {
+    let running = config.admission.per_account.max_running_tasks;
+    Facts {
+        started_at: outside.clock.wall(),
+        max_body_bytes: config.server.max_body_bytes,
+        max_response_bytes: config.server.max_response_bytes,
+        deadline,
+        vision_model: config.models.vision_model.clone(),
+        idempotency_ttl: config.store.idempotency_ttl,
+        max_running_tasks: running.map(std::num::NonZeroUsize::get),
+        disk: disk(place.to_owned(), Ballast::beside(place, config.store.reserve_bytes)),
+        connections,
+    }
 }
 
 /// What tells clients' servers of jobs.

@@ -11,6 +11,7 @@ use super::App;
 use crate::api::Services;
 use crate::api::readiness::Phase;
 use crate::config::Config;
+use crate::jobs;
 use crate::model::clock::GuardedClock;
 use crate::store::audit;
 use crate::store::ballast::Ballast;
@@ -30,8 +31,14 @@ impl App {
         self.background
             .spawn(async move { stop.run_until_cancelled(watch_room(&services, &ballast)).await });
         let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
-        self.background
-            .spawn(async move { stop.run_until_cancelled(every_minute(&services, retention)).await });
+        let ended = jobs::Retention {
+            age: config.jobs.retention,
+            most: config.jobs.most_finished,
+        };
+        self.background.spawn(async move {
+            stop.run_until_cancelled(every_minute(&services, retention, ended))
+                .await
+        });
         let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
         self.background
             .spawn(async move { stop.run_until_cancelled(upkeep(&services)).await });
@@ -41,6 +48,10 @@ impl App {
         let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
         self.background
             .spawn(async move { stop.run_until_cancelled(watch_key_file(&services)).await });
+        let jobs = Arc::clone(&self.services.jobs).run(self.stop.clone());
+        self.background.spawn(jobs.instrument(tracing::info_span!("jobs")));
+        let logs = Arc::clone(&self.services.logs).run(self.stop.clone());
+        self.background.spawn(logs.instrument(tracing::info_span!("job logs")));
         let reaping = Arc::clone(&self.services.relay).reap(self.stop.clone());
         self.background.spawn(reaping.instrument(tracing::info_span!("reaper")));
         let carrying = Arc::clone(&self.services.webhooks).run(self.stop.clone());
@@ -70,7 +81,7 @@ async fn watch_room(services: &Services, ballast: &Ballast) {
     }
 }
 
-async fn every_minute(services: &Services, retention: Retention) {
+async fn every_minute(services: &Services, retention: Retention, ended: jobs::Retention) {
     let guarded = GuardedClock::new(Arc::clone(&services.clock));
     let mut sweep = Sweep::default();
     let mut ticks = ticks(MINUTE);
@@ -85,6 +96,9 @@ async fn every_minute(services: &Services, retention: Retention) {
             .await;
         if let Err(error) = retained {
             tracing::error!(error = %error, "old records could not be removed");
+        }
+        if let Err(error) = services.jobs.retain(ended, guarded.earliest()).await {
+            tracing::error!(error = %error, "jobs that ended long ago could not be removed");
         }
         // Outside of the file, a head is an anchor: with it `audit verify --expect` finds a file that was put back.
         match services.store.read_aside(audit::head).await {

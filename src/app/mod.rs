@@ -175,6 +175,7 @@ impl App {
     /// Nothing new is admitted from now on, and `/ready` says so.
     pub fn drain(&self) {
         self.services.lifecycle.enter(Phase::Draining);
+        self.services.jobs.close_intake();
         self.services.admission.close();
     }
 
@@ -192,14 +193,20 @@ impl App {
         self.background.close();
         self.background.wait().await;
         self.calls.close();
+        let ended = async {
+            // Items hold calls, so their workers come first.
+            self.services.jobs.until_idle().await;
+            self.calls.wait().await;
+        };
         tokio::select! {
             biased;
-            () = self.calls.wait() => {}
+            () = ended => {}
             () = enough => tracing::warn!(
                 calls = self.calls.len(),
                 "calls were still in flight: their outcome is unknown"
             ),
         }
+        self.services.jobs.return_leases().await;
         drop(self.services.recorder.flush_refusals().await);
         let store = self.services.store.clone();
         drop(

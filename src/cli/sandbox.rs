@@ -99,6 +99,7 @@ async fn imitate(args: &SandboxArgs) -> Result<Imitation, CliError> {
 /// The environment of a real server, with what the sandbox makes up.
 fn config(args: &SandboxArgs, database: &Path, upstream: SocketAddr) -> Result<Config, CliError> {
     let master = MasterKey::generate_base64(&OsEntropy)?;
+    let callback_secret = MasterKey::generate_base64(&OsEntropy)?;
     let kept = std::env::var("API_KEY_ENCRYPTION_KEY")
         .ok()
         .filter(|_| args.database.is_some());
@@ -120,6 +121,9 @@ fn config(args: &SandboxArgs, database: &Path, upstream: SocketAddr) -> Result<C
         .with("UPSTREAM_MAX_CONCURRENT", &concurrency)
         .with("PER_KEY_MAX_CONCURRENT", &concurrency)
         .with("PER_KEY_MAX_QUEUE", "100")
+        .with("INTERNAL_CALLBACK_SECRET", callback_secret.expose())
+        // Receivers that are tried out run beside it.
+        .with("WEBHOOK_ALLOW", "127.0.0.1")
         .with("STORE_RESERVE_BYTES", "0")
         .with("DRAIN_TIMEOUT", "5s");
     Ok(Config::parse(&vars)?)
@@ -157,7 +161,7 @@ impl Welcome {
         };
         let client = services
             .issuer
-            .create(key("sandbox client", Scopes::of([Scope::Relay])), &by)
+            .create(key("sandbox client", Scopes::of([Scope::Relay, Scope::Jobs])), &by)
             .await
             .map_err(StartError::from)?;
         let admin = services

@@ -6,6 +6,7 @@
 mod admission;
 mod auth;
 mod dotenv;
+mod jobs;
 mod mistake;
 mod openai;
 mod origins;
@@ -22,6 +23,7 @@ mod webhook;
 pub use admission::{AccountLimits, Admission, KeyLimits};
 pub use auth::{Auth, Master, Signatures, UnknownTasks};
 pub use dotenv::read_dotenv;
+pub use jobs::Jobs;
 pub use mistake::{Mistake, Mistakes};
 pub use openai::{Existence, MegaLlm, ModelSettings, OpenAi};
 pub use origins::CorsOrigins;
@@ -46,8 +48,12 @@ pub struct Config {
     pub auth: Auth,
     /// How much may run and wait at once.
     pub admission: Admission,
+    /// Where background work waits, and how long it is kept.
+    pub jobs: Jobs,
     /// The `volcengine` upstream; `None` where the environment holds no keys for it.
     pub volcengine: Option<Volcengine>,
+    /// Below which names what Volcengine's tasks made may be fetched from.
+    pub media_hosts: Vec<String>,
     /// The `openai` upstream; `None` where the environment holds no key for it.
     pub openai: Option<OpenAi>,
     /// The `megallm` upstream, if it turns out to exist.
@@ -115,7 +121,9 @@ impl Config {
         let store = StoreSettings::read(&mut reader);
         let auth = Auth::read(&mut reader);
         let admission = Admission::read(&mut reader);
+        let jobs = Jobs::read(&mut reader);
         let volcengine = Volcengine::read(&mut reader);
+        let media_hosts = Volcengine::read_media_hosts(&mut reader);
         let openai = OpenAi::read_openai(&mut reader);
         let megallm = MegaLlm::read(&mut reader);
         let dashscope = OpenAi::read_dashscope(&mut reader);
@@ -134,7 +142,9 @@ impl Config {
                 store,
                 auth,
                 admission,
+                jobs,
                 volcengine,
+                media_hosts,
                 openai,
                 megallm,
                 dashscope,
@@ -151,12 +161,7 @@ impl Config {
 /// A misspelt variable would silently leave its default in force.
 fn warn_of_unknown_names(reader: &mut Reader<'_>) {
     let mut names = reader.names();
-    names.retain(|name| {
-        ["VOLC_", "UPSTREAM_", "PER_KEY_", "OPENAI_", "MEGALLM_", "DASHSCOPE_"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-            && !VARIABLES.contains(&name.as_str())
-    });
+    names.retain(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !VARIABLES.contains(&name.as_str()));
     if !names.is_empty() {
         reader.warn(format!("set, but not known, perhaps misspelt: {}", names.join(", ")));
     }
@@ -171,6 +176,17 @@ fn warn_of_a_useless_wait(reader: &mut Reader<'_>, admission: &Admission, volcen
         ));
     }
 }
+
+/// What most of our variables begin with.
+const PREFIXES: &[&str] = &[
+    "VOLC_",
+    "UPSTREAM_",
+    "PER_KEY_",
+    "JOB_",
+    "OPENAI_",
+    "MEGALLM_",
+    "DASHSCOPE_",
+];
 
 /// Every variable that the configuration reads, in the order of `.env.example`.
 ///
@@ -189,6 +205,7 @@ pub const VARIABLES: &[&str] = &[
     "VOLC_SCHEME",
     "VOLC_TIMEOUT",
     "VOLC_DEADLINE",
+    "VOLC_MEDIA_HOSTS",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
     "OPENAI_MODEL",
@@ -211,6 +228,11 @@ pub const VARIABLES: &[&str] = &[
     "PER_KEY_MAX_QUEUE",
     "PER_KEY_MAX_CONCURRENT_CALLS",
     "PER_KEY_MAX_QUEUE_CALLS",
+    "JOB_QUEUES",
+    "CELERY_CONTENT_CONCURRENCY",
+    "CELERY_WORKFLOW_CONCURRENCY",
+    "JOB_RETENTION",
+    "JOB_MAX_FINISHED",
     "HOST",
     "PORT",
     "SERVER_PORT",

@@ -44,13 +44,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// Variables that a later version enforces.
-const LATER: &[&str] = &[
-    "JOB_QUEUES",
-    "CELERY_CONTENT_CONCURRENCY",
-    "CELERY_WORKFLOW_CONCURRENCY",
-    "LOG_FILE",
-    "LOG_MAX_*",
-];
+const LATER: &[&str] = &["LOG_FILE", "LOG_MAX_*"];
 
 /// Variables that never have an effect here: what they tuned does not exist in one process over one file.
 const NEVER: &[&str] = &[

@@ -44,6 +44,7 @@ fn a_master_key_is_all_that_is_needed() {
     assert_eq!(config.server.host.to_string(), "::");
     assert_eq!(config.store.location.path(), Path::new("./tollgate.redb"));
     assert_eq!(config.store.audit_retention, Duration::from_hours(2160));
+    assert_eq!(config.jobs.queues.len(), 4);
     assert!(config.volcengine.is_none());
     assert_eq!(config.warnings, [""; 0]);
 }
@@ -110,6 +111,11 @@ fn zero_is_a_mistake_where_it_would_stop_everything_and_means_off_elsewhere() {
         "UPSTREAM_QUEUE_TIMEOUT",
         "PER_KEY_MAX_CONCURRENT",
         "PER_KEY_MAX_CONCURRENT_CALLS",
+        "JOB_QUEUES",
+        "CELERY_CONTENT_CONCURRENCY",
+        "CELERY_WORKFLOW_CONCURRENCY",
+        "JOB_RETENTION",
+        "JOB_MAX_FINISHED",
         "MAX_BODY_BYTES",
         "MAX_RESPONSE_BYTES",
         "BODY_MEMORY_BYTES",

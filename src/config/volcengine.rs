@@ -45,6 +45,28 @@ impl Volcengine {
     /// From the head of a request to its answer, unless `VOLC_DEADLINE` says otherwise.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(28);
 
+    /// Below which names Volcengine keeps what its tasks made, unless `VOLC_MEDIA_HOSTS` says otherwise:
+    ///
+    /// - `byteimg.com`: pictures, e.g. `p3-aiop-sign.byteimg.com`;
+    /// - `aigc-cloud.com`: films, e.g. `v26-aiop.aigc-cloud.com`;
+    /// - `vlabvod.com`: films of Jimeng's own, e.g. `v26-artist.vlabvod.com`;
+    /// - `volccdn.com`: Volcengine's CDN;
+    /// - `volces.com`: Volcengine's object store (TOS), whose buckets may be anybody's. What comes from there is still
+    ///   only fetched where a reply of the provider names it, and only media passes.
+    pub const DEFAULT_MEDIA_HOSTS: [&str; 5] = [
+        "byteimg.com",
+        "aigc-cloud.com",
+        "vlabvod.com",
+        "volccdn.com",
+        "volces.com",
+    ];
+
+    /// The names below which media is fetched. They hold for upstreams of the store too, so they stand apart.
+    pub(super) fn read_media_hosts(reader: &mut Reader<'_>) -> Vec<String> {
+        let default = Self::DEFAULT_MEDIA_HOSTS.map(str::to_owned).to_vec();
+        reader.value_or("VOLC_MEDIA_HOSTS", default, media_hosts)
+    }
+
     /// `None` where no keys are set; the other variables are checked all the same.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let accounts = accounts(reader);
@@ -118,6 +140,29 @@ fn host(text: &str) -> Result<Authority, Wrong> {
         return Err(wrong());
     }
     Ok(host)
+}
+
+/// Names of at least two labels; an address is none, and `com` would let everybody in.
+fn media_hosts(text: &str) -> Result<Vec<String>, Wrong> {
+    let name = |host: String| {
+        let host = host.to_ascii_lowercase();
+        let is_label = |label: &str| {
+            let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            !label.is_empty() && plain
+        };
+        let ends_in_letters = host
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.starts_with(|c: char| c.is_ascii_alphabetic()));
+        let is_name = host.contains('.') && host.split('.').all(is_label) && ends_in_letters;
+        is_name.then_some(host).ok_or_else(|| {
+            Wrong::new(
+                "is not a list of host names",
+                "write names such as byteimg.com,aigc-cloud.com",
+            )
+        })
+    };
+    value::list(text)?.into_iter().map(name).collect()
 }
 
 fn scheme(text: &str) -> Result<Scheme, Wrong> {
@@ -202,6 +247,26 @@ mod tests {
             ":80",
         ] {
             assert!(host(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn media_hosts_are_names_and_replace_ours() {
+        let of = |vars: &MapVars| Volcengine::read_media_hosts(&mut Reader::new(vars));
+        assert_eq!(of(&MapVars::default()), Volcengine::DEFAULT_MEDIA_HOSTS);
+        let own = MapVars::default().with("VOLC_MEDIA_HOSTS", "CDN.example.com, example.org");
+        assert_eq!(of(&own), ["cdn.example.com", "example.org"]);
+        for text in [
+            "com",
+            "127.0.0.1",
+            ".byteimg.com",
+            "a..com",
+            "https://byteimg.com",
+            "a.com:443",
+            "*.a.com",
+            "[::1]",
+        ] {
+            assert!(media_hosts(text).is_err(), "{text}");
         }
     }
 

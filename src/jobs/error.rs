@@ -60,12 +60,26 @@ pub enum JobError {
     /// The owner follows too many streams of events.
     #[error("at most {0} streams of events at a time")]
     TooManyStreams(usize),
+    /// Too many log lines wait to be written.
+    #[error("too many log lines wait to be written")]
+    LogsBusy,
     /// No randomness.
     #[error("no randomness could be had")]
     Entropy,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl JobError {
+    /// What was submitted cannot be a job, because of one field.
+    #[must_use]
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
 }
 
 impl From<WriteError<JobError>> for JobError {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::clock::Timestamp;
 use crate::model::job::{JobKind, Priority, QueueName, RetryPolicy, TimeLimits};
 use crate::model::operation::Operation;
+use crate::model::webhook::WebhookUrl;
 
 /// A job as it was asked for, parsed: what each part may be is checked where it is read.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ pub struct Private {
     /// What the client noted with it: a JSON object, as text.
     pub metadata: String,
     /// Where its end is told.
-    pub webhook: Option<String>,
+    pub webhook: Option<WebhookUrl>,
     /// What a job of images or of a video was asked for, in the words of its route: a JSON object, as text.
     pub request: Option<String>,
 }

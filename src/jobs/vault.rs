@@ -11,11 +11,12 @@ use crate::crypto::entropy::Entropy;
 use crate::crypto::seal::Place;
 use crate::model::id::JobId;
 use crate::model::job::item::ItemBody;
+use crate::model::job::log::LogText;
 use crate::model::job::{ItemRef, Job};
 use crate::model::reply::{KeptReply, Reply};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::jobs::{self, item};
+use crate::store::jobs::{self, item, log};
 
 /// Seals and opens what the rows of jobs hold.
 #[derive(Clone)]
@@ -78,6 +79,22 @@ impl Vault {
     pub fn open_result(&self, at: ItemRef, sealed: &[u8]) -> Result<Reply, JobError> {
         let kept: KeptReply = self.open(item::RESULTS, &item::place(at), "result", sealed)?;
         Reply::try_from(kept).map_err(damaged)
+    }
+
+    /// Seals what a log line says.
+    ///
+    /// # Errors
+    /// [`JobError::Entropy`].
+    pub fn seal_line(&self, id: JobId, number: u64, text: &LogText) -> Result<Vec<u8>, JobError> {
+        self.seal(log::TABLE, &log::place(id, number), "text", text)
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// As [`Vault::open_private`].
+    pub fn open_line(&self, id: JobId, number: u64, sealed: &[u8]) -> Result<LogText, JobError> {
+        self.open(log::TABLE, &log::place(id, number), "text", sealed)
     }
 
     fn seal<T: Serialize>(&self, table: &str, record: &[u8], field: &str, value: &T) -> Result<Vec<u8>, JobError> {

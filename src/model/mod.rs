@@ -13,6 +13,7 @@ pub mod job;
 pub mod key;
 pub mod lane;
 pub mod legacy;
+pub mod media;
 pub mod operation;
 pub mod origin;
 pub mod outcome;

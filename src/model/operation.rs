@@ -132,6 +132,30 @@ impl Operation {
         }
     }
 
+    /// Its name in jobs: Volcengine's action, or OpenAI's path with dots.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sync2AsyncSubmitTask => "CVSync2AsyncSubmitTask",
+            Self::Sync2AsyncGetResult => "CVSync2AsyncGetResult",
+            Self::Process => "CVProcess",
+            Self::SubmitTask => "CVSubmitTask",
+            Self::GetResult => "CVGetResult",
+            Self::CancelTask => "CVCancelTask",
+            Self::ChatCompletions => "chat.completions",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::ImagesGenerations => "images.generations",
+        }
+    }
+
+    /// The operation that a job's item names.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+
     /// Whether what it costs is counted in tokens.
     #[must_use]
     pub const fn is_counted_in_tokens(self) -> bool {
@@ -144,15 +168,10 @@ impl Operation {
     /// The `Action` that names it on Volcengine's wire; `None` where it is not Volcengine's.
     #[must_use]
     pub const fn action(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Sync2AsyncSubmitTask => "CVSync2AsyncSubmitTask",
-            Self::Sync2AsyncGetResult => "CVSync2AsyncGetResult",
-            Self::Process => "CVProcess",
-            Self::SubmitTask => "CVSubmitTask",
-            Self::GetResult => "CVGetResult",
-            Self::CancelTask => "CVCancelTask",
-            _ => return None,
-        })
+        match self.protocol() {
+            Protocol::Volcengine => Some(self.name()),
+            Protocol::OpenAi => None,
+        }
     }
 
     /// The `Version` of that action (Volcengine's Python SDK 1.0.229).

@@ -1,4 +1,4 @@
-//! The routes beside the upstreams': pictures and films, and what people steer the imitation with. They do not count.
+//! The routes beside the upstreams', which people steer the imitation with. They do not count.
 
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -9,16 +9,9 @@ use super::faults::Rule;
 use super::openai::refusal::Refusal;
 use super::reply::{self, Reply};
 
-/// Answers everything under `/__` and `/media/`; `None` for what belongs to an upstream.
+/// Answers everything under `/__`; `None` for what belongs to an upstream.
 pub(super) fn answer(world: &World, call: &Call) -> Option<Reply> {
-    let path = call.head.uri.path();
-    if let Some(name) = path.strip_prefix("/media/") {
-        return Some(match call.head.method {
-            Method::GET | Method::HEAD => world.picture.serve(name),
-            _ => reply::not_found(),
-        });
-    }
-    let name = path.strip_prefix("/__")?;
+    let name = call.head.uri.path().strip_prefix("/__")?;
     Some(match (&call.head.method, name) {
         (&Method::GET, "seen") => match serde_json::to_string(&world.witness.snapshot()) {
             Ok(text) => reply::json_text(StatusCode::OK, text),

@@ -8,6 +8,8 @@ use http::request::Parts;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::link;
+
 /// A request, and what the imitation makes of it before it answers.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -42,10 +44,12 @@ impl Call {
         }
     }
 
-    /// What it is counted and matched by: a Volcengine action, or a path, for OpenAI's routes with base `/v1`.
+    /// What it is counted and matched by: a Volcengine action, or a path, for OpenAI's routes with base `/v1`. Every
+    /// picture and film is `/media`.
     pub(super) fn action(&self) -> &str {
         match self.head.uri.path() {
             "/" => self.query("Action").unwrap_or("/"),
+            path if path.starts_with(link::FOLDER) => "/media",
             path => below_dashscope(path).unwrap_or(path),
         }
     }

@@ -1,7 +1,7 @@
 //! The documented ways in which Volcengine's service says no.
 
 /// A way in which the service refuses a call or a task fails.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Failure {
     /// `code` and `status` in the envelope.
     pub(super) code: u32,
@@ -14,7 +14,7 @@ pub(super) struct Failure {
 }
 
 /// When a [`Failure`] comes to light.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
     /// The submit is refused.
     Submit,
@@ -36,6 +36,13 @@ impl Failure {
     /// The failure with this code, if Volcengine's documents list it.
     pub(super) fn documented(code: u32) -> Option<&'static Self> {
         FAILURES.iter().find(|failure| failure.code == code)
+    }
+
+    /// What a task ends with that was told to end with `code`, whether or not the documents list it.
+    pub(super) fn told(code: u32) -> Self {
+        Self::documented(code)
+            .copied()
+            .unwrap_or(Self::at_result(code, 500, "told to fail"))
     }
 
     /// One that refuses the submit.

@@ -8,10 +8,12 @@ use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use super::answer::{Answer, header};
+use super::course::{Course, Ends};
 use super::line::Ending;
+use super::manner::Manner;
 use super::pace::Pace;
 use super::reply::{self, Cut, Reply};
-use super::{events, gzip, mangle};
+use super::{Settings, events, gzip, mangle};
 
 /// What happens to a call whose body has arrived and was counted. As JSON: `{"kind":"drip","bytes":1,"pause_ms":20}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -54,6 +56,13 @@ pub enum Fault {
     },
     /// A stream has another length or speed than the others.
     Pace(Pace),
+    /// The task that the call begins goes otherwise than the others. A call that begins none does not notice.
+    Task(Course),
+    /// The links in the answer live so long and no longer: with 0 they are dead on arrival.
+    Links {
+        /// Milliseconds; the end is rounded down to a second.
+        lifetime_ms: u64,
+    },
     /// A web page with status 200, as a captive portal answers.
     Html,
     /// JSON that stops in the middle, with status 200; in a stream, that is its third frame.
@@ -65,7 +74,7 @@ pub enum Fault {
         to: HeaderValue,
     },
     /// A JSON object of at least `bytes` bytes with status 200, sent without its length. In place of a stream, one event
-    /// of that size.
+    /// of that size; in place of a picture or film, so many bytes of its type.
     Oversize {
         /// Its size.
         bytes: usize,
@@ -126,11 +135,29 @@ impl Fault {
         })
     }
 
-    /// The pace that it sets for a stream.
-    pub(super) const fn pace(&self) -> Option<Pace> {
-        match self {
-            Self::Pace(pace) => Some(*pace),
-            _ => None,
+    /// A task that ends so, after the time that every task takes.
+    #[must_use]
+    pub fn task(ends: Ends) -> Self {
+        Self::Task(Course { ends, after: None })
+    }
+
+    /// Links that are dead on arrival.
+    #[must_use]
+    pub const fn dead_links() -> Self {
+        Self::Links { lifetime_ms: 0 }
+    }
+
+    /// How a true answer is made under it.
+    pub(super) fn manner(&self, settings: &Settings) -> Manner {
+        let usual = Manner::usual(settings);
+        match *self {
+            Self::Pace(pace) => Manner { pace, ..usual },
+            Self::Task(course) => Manner { course, ..usual },
+            Self::Links { lifetime_ms } => Manner {
+                link_lifetime: Some(Duration::from_millis(lifetime_ms)),
+                ..usual
+            },
+            _ => usual,
         }
     }
 
@@ -145,7 +172,7 @@ impl Fault {
         error: impl FnOnce(&Answer) -> Reply,
     ) -> Result<Reply, Cut> {
         match self {
-            Self::None | Self::Pace(_) => Ok(honest()),
+            Self::None | Self::Pace(_) | Self::Task(_) | Self::Links { .. } => Ok(honest()),
             Self::Answer(answer) => Ok(answer.render(error)),
             Self::Hang => pending().await,
             Self::Stall { frames } => Ok(mangle::stall(honest(), frames).await),

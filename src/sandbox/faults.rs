@@ -111,7 +111,7 @@ impl Rule {
     }
 
     /// The next call of `action` suffers `fault`: a Volcengine action such as `CVProcess`, or a path. One of OpenAI's
-    /// routes is named by its path below `/v1`, whatever the base path of the call.
+    /// routes is named by its path below `/v1`, whatever the base path of the call; pictures and films are all `/media`.
     #[must_use]
     pub fn on(action: &str, fault: Fault) -> Self {
         Self {
@@ -182,7 +182,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::sandbox::Pace;
+    use crate::sandbox::{Course, Ends, Pace};
 
     fn call(target: &str, account: &str, body: &'static str) -> Call {
         let (head, ()) = Request::post(target).body(()).unwrap().into_parts();
@@ -245,16 +245,25 @@ mod tests {
         let rule: Rule =
             serde_json::from_str(r#"{"times":null,"then":{"kind":"pace","words":50,"interval_ms":100}}"#).unwrap();
         assert_eq!(rule.times, None);
-        assert_eq!(
-            rule.then.pace(),
-            Some(Pace {
-                words: Some(50),
-                interval: Duration::from_millis(100)
-            })
-        );
+        let pace = Pace {
+            words: Some(50),
+            interval: Duration::from_millis(100),
+        };
+        assert_eq!(rule.then, Fault::Pace(pace));
+        let rule: Rule =
+            serde_json::from_str(r#"{"then":{"kind":"task","ends":{"failed":50511},"after_ms":200}}"#).unwrap();
+        let course = Course {
+            ends: Ends::Failed(50511),
+            after: Some(Duration::from_millis(200)),
+        };
+        assert_eq!(rule.then, Fault::Task(course));
+        let rule: Rule = serde_json::from_str(r#"{"then":{"kind":"task","ends":"not_found"}}"#).unwrap();
+        assert_eq!(rule.then, Fault::task(Ends::NotFound));
         for text in [
             r#"{"thne":{"kind":"hang"}}"#,
             r#"{"then":{"kind":"explode"}}"#,
+            r#"{"then":{"kind":"task","ends":"happily"}}"#,
+            r#"{"then":{"kind":"task","end":"expired"}}"#,
             r#"{"then":{"kind":"answer","status":100}}"#,
             r#"{"times":0}"#,
         ] {

@@ -63,10 +63,12 @@ pub(super) async fn drip(reply: Reply, size: usize, pause: Duration) -> Reply {
     Reply::from_parts(head, Either::Right(StreamBody::new(slow.boxed())))
 }
 
-/// A JSON object of `bytes` bytes or a little more, made while it is sent: in place of a stream, as an event of one.
+/// A JSON object of `bytes` bytes or a little more, made while it is sent: in place of a stream, as an event of one. In
+/// place of what is not JSON, so many bytes of its type.
 pub(super) fn oversize(honest: &Reply, bytes: usize) -> Reply {
     let (content_type, before, after) = match (honest.body(), honest.headers().get(CONTENT_TYPE)) {
         (Either::Right(_), Some(events)) => (events.clone(), EVENT_OPENING, EVENT_CLOSING),
+        (Either::Left(_), Some(medium)) if *medium != reply::JSON => (medium.clone(), NOTHING, NOTHING),
         _ => (reply::JSON, OPENING, CLOSING),
     };
     let padding = bytes.saturating_sub(before.len() + after.len());
@@ -109,6 +111,7 @@ pub(super) async fn collect(full: Full<Bytes>) -> Bytes {
     }
 }
 
+const NOTHING: &[u8] = b"";
 const OPENING: &[u8] = br#"{"code":10000,"status":10000,"message":"Success","data":{"task_id":"1"},"padding":""#;
 const CLOSING: &[u8] = br#""}"#;
 const EVENT_OPENING: &[u8] = br#"data: {"choices":[],"padding":""#;

@@ -1,12 +1,16 @@
-//! The picture and the film that finished tasks point to.
+//! The picture and the film that finished tasks point to, as an object store serves them.
 
 use std::io;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
-use http::{HeaderValue, StatusCode};
+use http::header::{ACCEPT_RANGES, CONTENT_RANGE};
+use http::{HeaderValue, Method, StatusCode};
 
+use super::call::Call;
+use super::portion::Portion;
 use super::reply::{self, Reply};
+use super::{World, link};
 
 /// The one picture that the imitation paints: a real PNG, ready in both forms that the upstreams deliver.
 #[derive(Debug)]
@@ -41,16 +45,84 @@ impl Picture {
     pub(super) fn base64(&self) -> &str {
         &self.base64
     }
+}
 
-    /// The answer to `GET /media/{name}`: the picture for every `.png`, the film for every `.mp4`.
-    pub(super) fn serve(&self, name: &str) -> Reply {
-        let (content_type, file) = match name.rsplit_once('.') {
-            Some((_, "png")) => ("image/png", self.png.clone()),
-            Some((_, "mp4")) => ("video/mp4", Bytes::from_static(FILM)),
-            _ => return reply::not_found(),
-        };
-        reply::whole(StatusCode::OK, HeaderValue::from_static(content_type), file)
+/// What a task makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    Picture,
+    Film,
+}
+
+impl Medium {
+    /// `jimeng_t2v_…`, `jimeng_i2v_…`, `jimeng_ti2v_…` and the two moving families make films.
+    pub(super) fn of(req_key: &str) -> Self {
+        let film = ["2v_", "realman_avatar", "motion_imitation"]
+            .iter()
+            .any(|part| req_key.contains(part));
+        if film { Self::Film } else { Self::Picture }
     }
+
+    /// What the names of such files end with.
+    pub(super) const fn extension(self) -> &'static str {
+        match self {
+            Self::Picture => "png",
+            Self::Film => "mp4",
+        }
+    }
+
+    fn of_file(path: &str) -> Option<Self> {
+        let (_, extension) = path.rsplit_once('.')?;
+        [Self::Picture, Self::Film]
+            .into_iter()
+            .find(|medium| medium.extension() == extension)
+    }
+
+    const fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Picture => "image/png",
+            Self::Film => "video/mp4",
+        })
+    }
+}
+
+/// Answers `GET /media/{name}`: the picture for every `.png`, the film for every `.mp4`, or a part of it; 403 once the
+/// link is dead.
+pub(super) fn answer(world: &World, call: &Call) -> Reply {
+    let medium = match call.head.method {
+        Method::GET | Method::HEAD => Medium::of_file(call.head.uri.path()),
+        _ => None,
+    };
+    let Some(medium) = medium else {
+        return reply::not_found();
+    };
+    if !link::lives(call, world.clock.wall()) {
+        return reply::json_text(StatusCode::FORBIDDEN, EXPIRED);
+    }
+    let file = match medium {
+        Medium::Picture => world.picture.png.clone(),
+        Medium::Film => Bytes::from_static(FILM),
+    };
+    let length = file.len();
+    let (status, body, range) = match Portion::asked_for(&call.head.headers, length) {
+        Portion::Whole => (StatusCode::OK, file, None),
+        Portion::Part(part) => {
+            let range = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+            (StatusCode::PARTIAL_CONTENT, file.slice(part), Some(range))
+        }
+        Portion::Beyond => {
+            let range = format!("bytes */{length}");
+            (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new(), Some(range))
+        }
+    };
+    let mut reply = reply::whole(status, medium.content_type(), body);
+    reply
+        .headers_mut()
+        .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(range) = range.and_then(|range| HeaderValue::try_from(range).ok()) {
+        reply.headers_mut().insert(CONTENT_RANGE, range);
+    }
+    reply
 }
 
 /// Width and height of the picture in pixels; three times it must fit a byte.
@@ -61,6 +133,9 @@ const SIDE: u8 = 64;
 /// -c:v libx264 -profile:v baseline -preset veryslow -crf 34 -pix_fmt yuv420p -movflags +faststart -fflags +bitexact
 /// -flags:v +bitexact -map_metadata -1 film.mp4`.
 const FILM: &[u8] = include_bytes!("film.mp4");
+
+/// What Volcengine's object storage says of a link that has died.
+const EXPIRED: &str = r#"{"Code":"AccessDenied","Message":"Request has expired"}"#;
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,8 @@
 //!
 //! `tollgate sandbox` puts it behind a relay so that the main job runs without an account or a network; the tests and
 //! the benches use the same one. It checks signatures as Volcengine does, moves tasks `in_queue → generating → done`
-//! by the clock it is given, serves a real picture and a real film, counts what reached it ([`Seen`]), and misbehaves
-//! when told to ([`Faults`]). It charges nothing and keeps nothing: all state is in memory and bounded.
+//! by the clock it is given, serves a real picture and a real film by links that die, counts what reached it ([`Seen`]),
+//! and misbehaves when told to ([`Faults`]). It charges nothing and keeps nothing: all state is in memory and bounded.
 //!
 //! A prompt with the word `forbidden`, or `fail-` and one of the codes that Volcengine documents (`fail-50511`), makes
 //! a call or task fail with that code.
@@ -12,17 +12,22 @@ mod accounts;
 mod answer;
 mod aside;
 mod call;
+mod course;
 mod events;
 mod failure;
 mod fault;
 mod faults;
+mod film;
 mod gzip;
 mod line;
+mod link;
 mod mangle;
+mod manner;
 mod marker;
 mod media;
 mod openai;
 mod pace;
+mod portion;
 mod reply;
 mod seen;
 mod server;
@@ -51,10 +56,11 @@ use crate::model::clock::Clock;
 use crate::model::secret::Secret;
 
 pub use self::answer::Answer;
+pub use self::course::{Course, Ends};
 pub use self::fault::Fault;
 pub use self::faults::{Faults, FaultsFull, Rule};
 pub use self::pace::Pace;
-pub use self::seen::{Load, Marked, Seen, Sighting, Streams, Tally};
+pub use self::seen::{Load, Marked, Seen, Sighting, Streams, Tally, Traffic};
 
 /// How an [`Imitation`] behaves.
 #[derive(Debug, Clone)]
@@ -76,6 +82,10 @@ pub struct Settings {
     pub stream_words: Option<usize>,
     /// How long a task takes from submit to `done`; for the first third of it the task is `in_queue`.
     pub task_duration: Duration,
+    /// How long a link to a picture lives. Volcengine's: 24 hours.
+    pub picture_link_lifetime: Duration,
+    /// How long a link to a film lives. Volcengine's: one hour.
+    pub film_link_lifetime: Duration,
 }
 
 impl Settings {
@@ -91,6 +101,8 @@ impl Settings {
             frame_interval: Duration::ZERO,
             stream_words: None,
             task_duration: DEFAULT_TASK_DURATION,
+            picture_link_lifetime: PICTURE_LINK_LIFETIME,
+            film_link_lifetime: FILM_LINK_LIFETIME,
         }
     }
 
@@ -131,7 +143,7 @@ impl Imitation {
             accounts: Accounts::new(&settings),
             faults: Faults::default(),
             witness: Arc::default(),
-            tasks: Tasks::new(settings.task_duration, clock.wall()),
+            tasks: Tasks::new(clock.wall()),
             picture: Picture::draw()?,
             origin: format!("http://{addr}"),
             serial: AtomicU64::new(clock.wall().as_micros().unsigned_abs()),
@@ -209,3 +221,5 @@ impl World {
 /// The region of the visual API in mainland China.
 const DEFAULT_REGION: &str = "cn-north-1";
 const DEFAULT_TASK_DURATION: Duration = Duration::from_secs(3);
+const PICTURE_LINK_LIFETIME: Duration = Duration::from_hours(24);
+const FILM_LINK_LIFETIME: Duration = Duration::from_hours(1);

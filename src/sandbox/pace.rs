@@ -15,6 +15,7 @@ pub struct Pace {
     pub interval: Duration,
 }
 
-fn milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+/// Reads a length that is written as milliseconds.
+pub(super) fn milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     u64::deserialize(from).map(Duration::from_millis)
 }

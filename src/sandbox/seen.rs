@@ -8,7 +8,7 @@ use serde::Serialize;
 /// A snapshot of what reached the imitation. `GET /__seen` shows the same as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Seen {
-    /// Requests whose body arrived whole. Pictures, films and the `/__…` routes do not count.
+    /// Requests whose body arrived whole. The `/__…` routes do not count.
     pub total: u64,
     /// Requests that are being answered now.
     pub in_flight: usize,
@@ -16,8 +16,11 @@ pub struct Seen {
     pub peak_in_flight: usize,
     /// Requests whose caller hung up before the answer had ended.
     pub abandoned: u64,
-    /// Requests by Volcengine action, or by path (one of OpenAI's as it is below `/v1`, whatever the base path).
+    /// Requests by Volcengine action, or by path (one of OpenAI's as it is below `/v1`, whatever the base path; a
+    /// picture or film as `/media`).
     pub actions: BTreeMap<String, u64>,
+    /// What `actions` says of tasks and of what they make, added up.
+    pub traffic: Traffic,
     /// Requests by account, model and action. Once 10,000 combinations are known, new ones count as `other`.
     pub calls: Vec<Tally>,
     /// Requests by account, as far as they named a known one.
@@ -67,6 +70,19 @@ impl Seen {
             .map(|sighting| sighting.account.as_deref())
             .collect()
     }
+}
+
+/// The requests for tasks, and for what they make.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Requests that begin a task.
+    pub submits: u64,
+    /// Requests that ask what became of one.
+    pub queries: u64,
+    /// Requests that stop one.
+    pub cancels: u64,
+    /// Requests for a picture or film, dead links among them.
+    pub media: u64,
 }
 
 /// The requests of one kind.

@@ -20,10 +20,10 @@ use super::answer::Answer;
 use super::call::Call;
 use super::fault::Fault;
 use super::line::{Ending, Line};
-use super::pace::Pace;
+use super::manner::Manner;
 use super::reply::{self, Cut, Reply};
 use super::witness::Visit;
-use super::{World, aside, mangle, openai, volcengine};
+use super::{World, aside, link, mangle, media, openai, volcengine};
 
 /// Takes connections until `stop`; each is served by a task of its own among `connections`.
 pub(super) async fn accept(
@@ -81,14 +81,14 @@ async fn answer(world: Arc<World>, ending: Ending, request: Request<Incoming>) -
     if !pause.is_zero() {
         sleep(pause).await;
     }
-    let pace = fault.pace().unwrap_or_else(|| world.settings.pace());
+    let manner = fault.manner(&world.settings);
     let reply = if fault == Fault::None {
-        Ok(honest(&world, &call, pace))
+        Ok(honest(&world, &call, &manner))
     } else {
         // Boxed, because every other call would pay for its size.
         Box::pin(fault.strike(
             &ending,
-            || honest(&world, &call, pace),
+            || honest(&world, &call, &manner),
             |told| error(&world, &call, told),
         ))
         .await
@@ -97,11 +97,11 @@ async fn answer(world: Arc<World>, ending: Ending, request: Request<Incoming>) -
 }
 
 /// The answer of an upstream that is well.
-fn honest(world: &World, call: &Call, pace: Pace) -> Reply {
-    if call.head.uri.path() == "/" {
-        volcengine::answer(world, call)
-    } else {
-        openai::answer(world, call, pace)
+fn honest(world: &World, call: &Call, manner: &Manner) -> Reply {
+    match call.head.uri.path() {
+        "/" => volcengine::answer(world, call, manner),
+        path if path.starts_with(link::FOLDER) => media::answer(world, call),
+        _ => openai::answer(world, call, manner),
     }
 }
 

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::failure::Failure;
+use super::course::Ends;
 use crate::model::clock::Timestamp;
 
 /// The newest tasks, at most [`CAPACITY`]; older ones are forgotten as if they had run out.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    duration: Duration,
     /// The number of the first task ever: ids count up from it.
     first: u64,
     book: Mutex<Book>,
@@ -31,19 +30,35 @@ pub(super) struct Task {
     pub(super) account: Option<Arc<str>>,
     /// The model family that was asked for.
     pub(super) req_key: Box<str>,
-    /// What it is doomed to end with, if not a picture or film.
-    pub(super) failure: Option<&'static Failure>,
     /// When it was submitted.
     pub(super) submitted: Instant,
-    /// Where it stands when nothing but time happens to it, or `Cancelled`.
+    /// How long it takes from then to its end.
+    pub(super) duration: Duration,
+    /// What becomes of it.
     pub(super) fate: Fate,
+}
+
+impl Task {
+    fn state(&self, now: Instant) -> State {
+        let age = now.duration_since(self.submitted);
+        match self.fate {
+            Fate::Cancelled => State::Cancelled,
+            Fate::Runs(_) if age < self.duration / 3 => State::InQueue,
+            Fate::Runs(Ends::Never) => State::Generating,
+            Fate::Runs(_) if age < self.duration => State::Generating,
+            Fate::Runs(Ends::Well) => State::Done,
+            Fate::Runs(Ends::Failed(code)) => State::Failed(code),
+            Fate::Runs(Ends::Expired) => State::Expired,
+            Fate::Runs(Ends::NotFound) => State::NotFound,
+        }
+    }
 }
 
 /// Whether somebody stopped a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It runs to its end.
-    Runs,
+    Runs(Ends),
     /// It was cancelled while it waited.
     Cancelled,
 }
@@ -55,30 +70,37 @@ pub(super) enum State {
     InQueue,
     /// Runs.
     Generating,
-    /// Ended well or badly.
+    /// Ended well.
     Done,
+    /// Ended with this code.
+    Failed(u32),
+    /// Ended, and its result has run out.
+    Expired,
+    /// Nobody knows it, or no longer.
+    NotFound,
     /// Ended by its owner.
     Cancelled,
 }
 
 impl State {
-    /// The word for it in `data.status`.
+    /// The word for it in `data.status`. A failure is `done` too, though its answer has no data to say so.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::InQueue => "in_queue",
             Self::Generating => "generating",
-            Self::Done => "done",
+            Self::Done | Self::Failed(_) => "done",
+            Self::Expired => "expired",
+            Self::NotFound => "not_found",
             Self::Cancelled => "cancelled",
         }
     }
 }
 
 impl Tasks {
-    /// No tasks yet; each will take `duration`. `now` makes the ids differ from those of an earlier run.
-    pub(super) fn new(duration: Duration, now: Timestamp) -> Self {
+    /// No tasks yet. `now` makes the ids differ from those of an earlier run.
+    pub(super) fn new(now: Timestamp) -> Self {
         let first = FIRST_ID.saturating_add(now.as_micros().unsigned_abs().saturating_mul(100) % ID_SPAN);
         Self {
-            duration,
             first,
             book: Mutex::default(),
         }
@@ -100,17 +122,17 @@ impl Tasks {
     pub(super) fn find(&self, id: &str, account: Option<&Arc<str>>, now: Instant) -> Option<(Task, State)> {
         let mut book = self.book();
         let task = self.locate(&mut book, id, account, now)?;
-        Some((task.clone(), self.state(task, now)))
+        Some((task.clone(), task.state(now)))
     }
 
     /// Cancels the task `id` of `account` if it still waits, and tells its state after that.
     pub(super) fn cancel(&self, id: &str, account: Option<&Arc<str>>, now: Instant) -> Option<State> {
         let mut book = self.book();
         let task = self.locate(&mut book, id, account, now)?;
-        if self.state(task, now) == State::InQueue {
+        if task.state(now) == State::InQueue {
             task.fate = Fate::Cancelled;
         }
-        Some(self.state(task, now))
+        Some(task.state(now))
     }
 
     fn locate<'a>(
@@ -128,16 +150,6 @@ impl Tasks {
         let task = book.tasks.get_mut(usize::try_from(place).ok()?)?;
         let visible = task.account.as_ref() == account && now.duration_since(task.submitted) < RESULT_LIFETIME;
         visible.then_some(task)
-    }
-
-    fn state(&self, task: &Task, now: Instant) -> State {
-        let age = now.duration_since(task.submitted);
-        match task.fate {
-            Fate::Cancelled => State::Cancelled,
-            Fate::Runs if age >= self.duration => State::Done,
-            Fate::Runs if age >= self.duration / 3 => State::Generating,
-            Fate::Runs => State::InQueue,
-        }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -162,9 +174,9 @@ mod tests {
         Task {
             account: None,
             req_key: "jimeng_t2i_v40".into(),
-            failure: None,
             submitted,
-            fate: Fate::Runs,
+            duration: Duration::from_secs(3),
+            fate: Fate::Runs(Ends::Well),
         }
     }
 
@@ -174,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_task_waits_a_third_of_its_time_and_is_gone_after_twelve_hours() {
-        let tasks = Tasks::new(Duration::from_secs(3), Timestamp::from_seconds(1_771_927_200));
+        let tasks = Tasks::new(Timestamp::from_seconds(1_771_927_200));
         let start = Instant::now();
         let id = tasks.add(task(start));
         assert_eq!(id.to_string().len(), 19);
@@ -189,7 +201,7 @@ mod tests {
 
     #[test]
     fn only_a_waiting_task_can_be_cancelled() {
-        let tasks = Tasks::new(Duration::from_secs(3), Timestamp::EPOCH);
+        let tasks = Tasks::new(Timestamp::EPOCH);
         let start = Instant::now();
         let (early, late) = (tasks.add(task(start)), tasks.add(task(start)));
         assert_eq!(tasks.cancel(&early.to_string(), None, start), Some(State::Cancelled));
@@ -200,8 +212,27 @@ mod tests {
     }
 
     #[test]
+    fn a_task_ends_as_it_was_told_to_or_never() {
+        let tasks = Tasks::new(Timestamp::EPOCH);
+        let start = Instant::now();
+        let ended = |ends| {
+            let id = tasks.add(Task {
+                fate: Fate::Runs(ends),
+                ..task(start)
+            });
+            let before = state(&tasks, id, start + Duration::from_secs(2));
+            assert_eq!(before, Some(State::Generating), "{ends:?}");
+            state(&tasks, id, start + Duration::from_hours(11)).unwrap()
+        };
+        assert_eq!(ended(Ends::Failed(50511)), State::Failed(50511));
+        assert_eq!(ended(Ends::Expired), State::Expired);
+        assert_eq!(ended(Ends::NotFound), State::NotFound);
+        assert_eq!(ended(Ends::Never), State::Generating);
+    }
+
+    #[test]
     fn the_oldest_tasks_are_forgotten_and_the_others_keep_their_ids() {
-        let tasks = Tasks::new(Duration::from_secs(3), Timestamp::EPOCH);
+        let tasks = Tasks::new(Timestamp::EPOCH);
         let start = Instant::now();
         let first = tasks.add(task(start));
         let second = tasks.add(task(start));

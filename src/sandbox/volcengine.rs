@@ -7,17 +7,23 @@ use std::fmt;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::accounts::Refusal;
 use super::call::Call;
+use super::course::Ends;
 use super::failure::{Failure, Moment};
+use super::film;
+use super::link::Link;
+use super::manner::Manner;
+use super::media::Medium;
 use super::reply::{self, Reply};
 use super::tasks::{Fate, State, Task};
 use super::{Verification, World};
 
 /// Answers `POST /`.
-pub(super) fn answer(world: &World, call: &Call) -> Reply {
+pub(super) fn answer(world: &World, call: &Call, manner: &Manner) -> Reply {
     if world.settings.verification == Verification::Checked
         && let Err(refusal) = world
             .accounts
@@ -40,9 +46,9 @@ pub(super) fn answer(world: &World, call: &Call) -> Reply {
         return failure(world, call, &ACCESS_DENIED);
     };
     match action {
-        Action::Process => process(world, call, &request),
-        Action::Submit => submit(world, call, &request, req_key),
-        Action::Query => query(world, call, &request, req_key),
+        Action::Process => process(world, call, manner, &request),
+        Action::Submit => submit(world, call, manner, &request, req_key),
+        Action::Query => query(world, call, manner, &request, req_key),
         Action::Cancel => cancel(world, call, &request),
     }
 }
@@ -100,12 +106,27 @@ struct Wanted<'a> {
     task_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     prompt: Option<Cow<'a, str>>,
+    /// For films only.
+    frames: Option<u64>,
+    image_urls: Option<Vec<IgnoredAny>>,
+    binary_data_base64: Option<Vec<IgnoredAny>>,
     /// For the synchronous action only.
     #[serde(default)]
     return_url: bool,
     /// A JSON text inside the JSON text, for the query only.
     #[serde(borrow)]
     req_json: Option<Cow<'a, str>>,
+}
+
+impl Wanted<'_> {
+    /// How many images it brings, by link and in base64.
+    fn images(&self) -> usize {
+        [&self.image_urls, &self.binary_data_base64]
+            .into_iter()
+            .flatten()
+            .map(Vec::len)
+            .sum()
+    }
 }
 
 /// The part of `req_json` that changes the answer.
@@ -115,60 +136,58 @@ struct QueryOptions {
     return_url: bool,
 }
 
-fn submit(world: &World, call: &Call, request: &Wanted<'_>, req_key: &str) -> Reply {
+fn submit(world: &World, call: &Call, manner: &Manner, request: &Wanted<'_>, req_key: &str) -> Reply {
     let doom = request.prompt.as_deref().and_then(Failure::asked_for);
     if let Some(now) = doom.filter(|doom| doom.moment == Moment::Submit) {
         return failure(world, call, now);
     }
+    if !film::is_acceptable(req_key, request.frames, request.images()) {
+        return failure(world, call, &INVALID_INPUT);
+    }
     let id = world.tasks.add(Task {
         account: call.account.clone(),
         req_key: req_key.into(),
-        failure: doom,
         submitted: world.clock.monotonic(),
-        fate: Fate::Runs,
+        duration: manner.course.after.unwrap_or(world.settings.task_duration),
+        fate: Fate::Runs(doom.map_or(manner.course.ends, |doom| Ends::Failed(doom.code))),
     });
     success(world, call, format_args!(r#"{{"task_id":"{id}"}}"#))
 }
 
-fn query(world: &World, call: &Call, request: &Wanted<'_>, req_key: &str) -> Reply {
+fn query(world: &World, call: &Call, manner: &Manner, request: &Wanted<'_>, req_key: &str) -> Reply {
     let id = request.task_id.as_deref().unwrap_or_default();
-    let Some((task, state)) = world.tasks.find(id, call.account.as_ref(), world.clock.monotonic()) else {
-        return success(
-            world,
-            call,
-            format_args!(r#"{{"status":"not_found","image_urls":null,"binary_data_base64":null}}"#),
-        );
-    };
-    if *task.req_key != *req_key {
+    let found = world.tasks.find(id, call.account.as_ref(), world.clock.monotonic());
+    if found.as_ref().is_some_and(|(task, _)| *task.req_key != *req_key) {
         return failure(world, call, &ACCESS_DENIED);
     }
+    let state = found.map_or(State::NotFound, |(_, state)| state);
     let status = state.word();
-    match (state, task.failure, Medium::of(req_key)) {
-        (State::Done, Some(end), _) => failure(world, call, end),
-        (State::Done, None, Medium::Film) => {
-            let url = format!("{}/media/{id}.mp4", world.origin);
+    match (state, Medium::of(req_key)) {
+        (State::Failed(code), _) => failure(world, call, &Failure::told(code)),
+        (State::Done, Medium::Film) => {
+            let url = Link::new(world, manner, world.next_serial(), Medium::Film);
             success(
                 world,
                 call,
                 format_args!(r#"{{"status":"done","video_url":"{url}","aigc_meta_tagged":false}}"#),
             )
         }
-        (State::Done, None, Medium::Picture) => {
+        (State::Done, Medium::Picture) => {
             let options = request.req_json.as_deref().map(serde_json::from_str::<QueryOptions>);
             match options.unwrap_or_else(|| Ok(QueryOptions::default())) {
                 Ok(options) => {
-                    let picture = Delivery::new(world, id, options.return_url);
+                    let picture = Delivery::new(world, manner, options.return_url);
                     success(world, call, format_args!(r#"{{"status":"done",{picture}}}"#))
                 }
                 Err(_) => failure(world, call, &INVALID_INPUT),
             }
         }
-        (_, _, Medium::Film) => success(
+        (_, Medium::Film) => success(
             world,
             call,
             format_args!(r#"{{"status":"{status}","video_url":"","aigc_meta_tagged":false}}"#),
         ),
-        (_, _, Medium::Picture) => success(
+        (_, Medium::Picture) => success(
             world,
             call,
             format_args!(r#"{{"status":"{status}","image_urls":null,"binary_data_base64":null}}"#),
@@ -176,11 +195,11 @@ fn query(world: &World, call: &Call, request: &Wanted<'_>, req_key: &str) -> Rep
     }
 }
 
-fn process(world: &World, call: &Call, request: &Wanted<'_>) -> Reply {
+fn process(world: &World, call: &Call, manner: &Manner, request: &Wanted<'_>) -> Reply {
     if let Some(doom) = request.prompt.as_deref().and_then(Failure::asked_for) {
         return failure(world, call, doom);
     }
-    let picture = Delivery::new(world, "picture", request.return_url);
+    let picture = Delivery::new(world, manner, request.return_url);
     success(
         world,
         call,
@@ -194,41 +213,23 @@ fn cancel(world: &World, call: &Call, request: &Wanted<'_>) -> Reply {
     let id = request.task_id.as_deref().unwrap_or_default();
     match world.tasks.cancel(id, call.account.as_ref(), world.clock.monotonic()) {
         Some(State::Cancelled) => success(world, call, format_args!(r#"{{"status":"cancelled"}}"#)),
-        Some(State::InQueue | State::Generating | State::Done) => failure(world, call, &TOO_LATE),
-        None => success(world, call, format_args!(r#"{{"status":"not_found"}}"#)),
-    }
-}
-
-/// What a task makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Medium {
-    Picture,
-    Film,
-}
-
-impl Medium {
-    /// `jimeng_t2v_…`, `jimeng_i2v_…`, `jimeng_ti2v_…` and the two moving families make films.
-    fn of(req_key: &str) -> Self {
-        let film = ["2v_", "realman_avatar", "motion_imitation"]
-            .iter()
-            .any(|part| req_key.contains(part));
-        if film { Self::Film } else { Self::Picture }
+        Some(State::InQueue | State::Generating | State::Done | State::Failed(_) | State::Expired) => {
+            failure(world, call, &TOO_LATE)
+        }
+        Some(State::NotFound) | None => success(world, call, format_args!(r#"{{"status":"not_found"}}"#)),
     }
 }
 
 /// The two fields that deliver a picture: as a link if `return_url` asked for one, else in base64.
 enum Delivery<'a> {
-    Link { origin: &'a str, name: &'a str },
+    Link(Link<'a>),
     Inline { base64: &'a str },
 }
 
 impl<'a> Delivery<'a> {
-    fn new(world: &'a World, name: &'a str, return_url: bool) -> Self {
+    fn new(world: &'a World, manner: &Manner, return_url: bool) -> Self {
         if return_url {
-            Self::Link {
-                origin: &world.origin,
-                name,
-            }
+            Self::Link(Link::new(world, manner, world.next_serial(), Medium::Picture))
         } else {
             Self::Inline {
                 base64: world.picture.base64(),
@@ -240,12 +241,7 @@ impl<'a> Delivery<'a> {
 impl fmt::Display for Delivery<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Link { origin, name } => {
-                write!(
-                    f,
-                    r#""binary_data_base64":[],"image_urls":["{origin}/media/{name}.png"]"#
-                )
-            }
+            Self::Link(link) => write!(f, r#""binary_data_base64":[],"image_urls":["{link}"]"#),
             Self::Inline { base64 } => write!(f, r#""binary_data_base64":["{base64}"],"image_urls":null"#),
         }
     }
@@ -342,7 +338,7 @@ fn with_log_id(mut reply: Reply, id: RequestId) -> Reply {
 const LOG_ID: HeaderName = HeaderName::from_static("x-tt-logid");
 /// Sent where `req_key` is missing, or is not the one the task was submitted with.
 const ACCESS_DENIED: Failure = Failure::at_submit(50400, 400, "Access Denied: req_key");
-/// Not in the documents: the older visual APIs answer so to a body they cannot read.
+/// Not in the documents: the older visual APIs answer so to a body they cannot read or take.
 const INVALID_INPUT: Failure = Failure::at_submit(50215, 400, "Input invalid for this service.");
 /// Not in the documents: what is known is only that a task cannot be cancelled once it runs.
 const TOO_LATE: Failure = Failure::at_submit(50215, 400, "The task can no longer be cancelled.");

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::call::Call;
 use super::marker;
-use super::seen::{Load, Marked, Seen, Sighting, Streams, Tally};
+use super::seen::{Load, Marked, Seen, Sighting, Streams, Tally, Traffic};
 
 /// Counts requests and the answers to them.
 #[derive(Debug, Default)]
@@ -100,6 +100,7 @@ impl Witness {
                 .iter()
                 .map(|(action, count)| (action.to_string(), *count))
                 .collect(),
+            traffic: notes.traffic(),
             calls: notes.kinds.iter().map(tally).collect(),
             accounts: notes.accounts.clone(),
             streams: notes.streams,
@@ -148,6 +149,16 @@ impl Notes {
         }
         *self.kinds.entry(kind.clone()).or_default() += 1;
         kind
+    }
+
+    fn traffic(&self) -> Traffic {
+        let sum = |actions: &[&str]| actions.iter().filter_map(|action| self.actions.get(*action)).sum();
+        Traffic {
+            submits: sum(&["CVSync2AsyncSubmitTask", "CVSubmitTask"]),
+            queries: sum(&["CVSync2AsyncGetResult", "CVGetResult"]),
+            cancels: sum(&["CVCancelTask"]),
+            media: sum(&["/media"]),
+        }
     }
 
     /// Adds one to `action`.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::model::job::ItemRef;
+
 /// A read or a write of the open store failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -45,6 +47,15 @@ impl StoreError {
             table,
             what: what.to_string(),
         }
+    }
+
+    /// An index leads to an item, or an item to a job, that is not there.
+    #[must_use]
+    pub fn orphan(at: ItemRef) -> Self {
+        Self::corrupt(
+            "job_items.v1",
+            format!("item {} of {} has lost a row", at.index, at.job),
+        )
     }
 
     fn from_redb(error: &redb::Error) -> Self {

@@ -99,6 +99,14 @@ macro_rules! catalogue {
     };
 }
 
+impl Reader {
+    /// How many jobs have ended and are still kept.
+    pub(super) fn finished_jobs(&self) -> Result<u64, StoreError> {
+        use redb::ReadableTableMetadata;
+        Ok(self.txn.open_table(JOBS_FINISHED)?.len()?)
+    }
+}
+
 catalogue! {
     /// Single rows by name: schema, store id, wrapped data keys, chain head and anchor, counters.
     meta: &'static str = META "meta.v1";

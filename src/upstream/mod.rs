@@ -1,7 +1,9 @@
-//! Upstreams: how a call looks on a provider's wire, and what its reply means. Only `transport` does I/O.
+//! Upstreams: how a call looks on a provider's wire, and what its reply means. Only `transport` does I/O, and
+//! `media` through it.
 
 pub mod error;
 pub mod mark;
+pub mod media;
 pub mod openai;
 pub mod transport;
 pub mod volcengine;

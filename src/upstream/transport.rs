@@ -171,24 +171,38 @@ impl Network {
         Ok(Self { client })
     }
 
-    async fn begin(&self, request: Outbound) -> Result<Opened, UpstreamError> {
-        let begun = Instant::now();
-        let Outbound {
-            uri,
-            headers,
-            body,
-            mark,
-            patience,
-        } = request;
-        let mut outgoing = Request::new(MarkingBody::new(body, mark.clone()));
-        *outgoing.method_mut() = http::Method::POST;
+    /// Asks for what costs nothing, and reads the head of the reply. Dropping the future closes the connection.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], also where no head comes within `first_byte`.
+    pub async fn get(&self, uri: Uri, headers: HeaderMap, first_byte: Duration) -> Result<Opened, UpstreamError> {
+        let mark = SentMark::default();
+        let mut outgoing = Request::new(MarkingBody::new(Bytes::new(), mark.clone()));
         *outgoing.uri_mut() = uri;
         *outgoing.headers_mut() = headers;
+        self.begin(outgoing, &mark, first_byte).await
+    }
+
+    async fn post(&self, request: Outbound) -> Result<Opened, UpstreamError> {
+        let mut outgoing = Request::new(MarkingBody::new(request.body, request.mark.clone()));
+        *outgoing.method_mut() = http::Method::POST;
+        *outgoing.uri_mut() = request.uri;
+        *outgoing.headers_mut() = request.headers;
+        self.begin(outgoing, &request.mark, request.patience.first_byte).await
+    }
+
+    async fn begin(
+        &self,
+        outgoing: Request<MarkingBody>,
+        mark: &SentMark,
+        first_byte: Duration,
+    ) -> Result<Opened, UpstreamError> {
+        let begun = Instant::now();
         let failed = |fault| UpstreamError {
             phase: if mark.is_sent() { Phase::Head } else { Phase::Connect },
             fault,
         };
-        let response = match timeout_at(begun + patience.first_byte, self.client.request(outgoing)).await {
+        let response = match timeout_at(begun + first_byte, self.client.request(outgoing)).await {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => return Err(failed(Fault::Broken)),
             Err(_) => return Err(failed(Fault::Timeout)),
@@ -205,7 +219,7 @@ impl Network {
 
     async fn exchange(&self, request: Outbound) -> Result<Received, UpstreamError> {
         let patience = request.patience;
-        self.begin(request).await?.collect(patience).await
+        self.post(request).await?.collect(patience).await
     }
 }
 
@@ -215,7 +229,7 @@ impl Transport for Network {
     }
 
     fn open(&self, request: Outbound) -> Sending<'_, Opened> {
-        Box::pin(self.begin(request))
+        Box::pin(self.post(request))
     }
 }
 

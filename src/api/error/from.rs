@@ -11,6 +11,7 @@ use crate::admission::rate::AddressBusy;
 use crate::api::keys::no_such_key;
 use crate::auth::{AuthError, KeyError};
 use crate::catalogue::CurateError;
+use crate::jobs::JobError;
 use crate::model::catalogue::NoRoute;
 use crate::record::ResolveError;
 use crate::record::error::RecordError;
@@ -226,7 +227,33 @@ impl From<CurateError> for ApiError {
     }
 }
 
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> Self {
+        let message = error.to_string();
+        match error {
+            JobError::NotFound => Self::new(Code::NotFound, message),
+            JobError::Invalid { field, .. } => Self::validation(message).about(field),
+            JobError::Item { index, cause } => {
+                let cause = Self::from(*cause);
+                Self { message, ..cause }.about(format!("items[{index}]"))
+            }
+            JobError::Streamed { index, .. } => Self::validation(message).about(format!("items[{index}].operation")),
+            JobError::State { .. } | JobError::NothingToRetry(_) => Self::validation(message),
+            JobError::Conflict => Self::new(Code::IdempotencyConflict, message).about("Idempotency-Key"),
+            JobError::Draining(_) | JobError::Closing => Self::new(Code::Draining, message).after(RESTART),
+            JobError::Full => Self::new(Code::StoreFull, message).after(MINUTE),
+            JobError::TooManyStreams(_) => Self::new(Code::RateLimited, message).after(RESTART),
+            JobError::LogsBusy => Self::new(Code::QueueFull, message).after(SOON),
+            JobError::Entropy => Self::new(Code::InternalError, message),
+            JobError::Store(error) => error.into(),
+        }
+    }
+}
+
 /// A process that ends is replaced within some seconds.
 const RESTART: Duration = Duration::from_secs(5);
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+/// Log lines are written within two seconds.
+const SOON: Duration = Duration::from_secs(2);

@@ -73,6 +73,16 @@ impl ApiError {
         Self::new(Code::ValidationFailed, message)
     }
 
+    /// The same, about a part of the request that lies within another.
+    #[must_use]
+    pub fn within(self, part: &str) -> Self {
+        let param = match &self.param {
+            Some(param) => format!("{part}.{param}"),
+            None => part.to_owned(),
+        };
+        self.about(param)
+    }
+
     /// Names the field or header that is wrong.
     #[must_use]
     pub fn about(mut self, param: impl Into<String>) -> Self {

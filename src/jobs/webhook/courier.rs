@@ -54,10 +54,10 @@ impl Outbox {
         }
     }
 
-    /// Begins what is due and has room, and says how long nothing else becomes due.
+    /// Begins what is due and finds a seat, and says how long nothing else becomes due.
     async fn launch<'a>(&'a self, root: &'a RootSecret, flights: &mut Flights<'a>) -> Result<Duration, StoreError> {
-        let room = AT_ONCE - flights.held.len();
-        if room == 0 {
+        let seats = AT_ONCE - flights.held.len();
+        if seats == 0 {
             return Ok(LONGEST);
         }
         let (now, mut held) = (self.clock.wall(), flights.held.clone());
@@ -72,7 +72,7 @@ impl Outbox {
                     }
                     goes
                 };
-                let due = webhooks::due(rows, now, room, has_room)?;
+                let due = webhooks::due(rows, now, seats, has_room)?;
                 Ok((due, webhooks::next_due(rows, now)?))
             })
             .await?;

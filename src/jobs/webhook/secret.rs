@@ -26,6 +26,9 @@ impl RootSecret {
 
     /// An owner's secret: HKDF-SHA256 of the root, for its version and the owner. It outlives a rotation of keys, as
     /// the owner does.
+    ///
+    /// # Panics
+    /// Never: it asks for far less than HKDF gives.
     #[must_use]
     #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8160 bytes")]
     pub fn of(&self, owner: OwnerId) -> OwnerSecret {

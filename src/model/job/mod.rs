@@ -4,6 +4,7 @@
 
 pub mod event;
 pub mod item;
+pub mod log;
 pub mod queue;
 pub mod retry;
 pub mod state;

@@ -33,7 +33,7 @@ pub(super) fn answer(asked: &Asked<'_>) -> Result<Reply, Refusal> {
     if asked.is_set("stream") {
         let wants_usage = asked.request.pointer("/stream_options/include_usage") == Some(&Value::Bool(true));
         let chunks = Arc::new(completion).chunks(wants_usage);
-        Ok(events::stream_of(chunks, asked.pace.interval))
+        Ok(events::stream_of(chunks, asked.manner.pace.interval))
     } else {
         Ok(reply::json(StatusCode::OK, &completion.whole()))
     }

@@ -31,7 +31,10 @@ pub(super) fn answer(asked: &Asked<'_>) -> Result<Reply, Refusal> {
     };
     if asked.is_set("stream") {
         let wants_usage = asked.request.pointer("/stream_options/include_usage") == Some(&Value::Bool(true));
-        Ok(events::stream_of(completion.chunks(wants_usage), asked.pace.interval))
+        Ok(events::stream_of(
+            completion.chunks(wants_usage),
+            asked.manner.pace.interval,
+        ))
     } else {
         let speech = &completion.speech;
         let body = completion.body(&speech.text(), Some(speech.end.word()), Some(completion.usage()));

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::Asked;
 use super::refusal::Refusal;
+use crate::sandbox::link::Link;
+use crate::sandbox::media::Medium;
 use crate::sandbox::reply::{self, Reply};
 
 /// Links to the one picture, or the picture itself. Models named `gpt-image-…` know no links, as OpenAI's do not.
@@ -24,7 +26,9 @@ pub(super) fn answer(asked: &Asked<'_>) -> Result<Reply, Refusal> {
             if wants_base64 {
                 json!({"b64_json": asked.world.picture.base64()})
             } else {
-                json!({"url": format!("{}/media/{}.png", asked.world.origin, asked.world.next_serial())})
+                let name = asked.world.next_serial();
+                let link = Link::new(asked.world, asked.manner, name, Medium::Picture);
+                json!({"url": link.to_string()})
             }
         })
         .collect();

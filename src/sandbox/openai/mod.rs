@@ -22,19 +22,19 @@ use serde_json::Value;
 use self::refusal::Refusal;
 use super::answer::Answer;
 use super::call::Call;
-use super::pace::Pace;
+use super::manner::Manner;
 use super::reply::{self, Reply};
 use super::{Verification, World};
 
 /// Answers everything under `/v1/` and `/compatible-mode/v1/`, and says of everything else that it does not exist.
-pub(super) fn answer(world: &World, call: &Call, pace: Pace) -> Reply {
+pub(super) fn answer(world: &World, call: &Call, manner: &Manner) -> Reply {
     let Some(route) = call.action().strip_prefix("/v1/") else {
         return reply::not_found();
     };
     let reply = if world.settings.verification == Verification::Checked && call.account.is_none() {
         Err(Refusal::of_key(&call.head.headers))
     } else {
-        serve(world, call, route, pace)
+        serve(world, call, route, manner)
     };
     with_request_id(world, reply.unwrap_or_else(|refusal| refusal.render()))
 }
@@ -45,7 +45,7 @@ pub(super) fn error(world: &World, call: &Call, told: &Answer) -> Reply {
     with_request_id(world, refusal.render())
 }
 
-fn serve(world: &World, call: &Call, route: &str, pace: Pace) -> Result<Reply, Refusal> {
+fn serve(world: &World, call: &Call, route: &str, manner: &Manner) -> Result<Reply, Refusal> {
     if let Some(models) = route.strip_prefix("models") {
         return match call.head.method {
             Method::GET => models::answer(models),
@@ -77,7 +77,7 @@ fn serve(world: &World, call: &Call, route: &str, pace: Pace) -> Result<Reply, R
         world,
         request: &request,
         model,
-        pace,
+        manner,
     })
 }
 
@@ -86,7 +86,7 @@ struct Asked<'a> {
     world: &'a World,
     request: &'a Value,
     model: &'a str,
-    pace: Pace,
+    manner: &'a Manner,
 }
 
 impl Asked<'_> {

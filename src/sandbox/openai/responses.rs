@@ -33,7 +33,7 @@ pub(super) fn answer(asked: &Asked<'_>) -> Result<Reply, Refusal> {
         speech,
     };
     if asked.is_set("stream") {
-        Ok(events::stream_of(response.events(), asked.pace.interval))
+        Ok(events::stream_of(response.events(), asked.manner.pace.interval))
     } else {
         Ok(reply::json(StatusCode::OK, &response.body("completed", true)))
     }

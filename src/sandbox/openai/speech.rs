@@ -82,7 +82,7 @@ impl Speech {
         } else {
             text.split_inclusive(' ').map(str::to_owned).collect()
         };
-        let whole = asked.pace.words.unwrap_or(vocabulary.len());
+        let whole = asked.manner.pace.words.unwrap_or(vocabulary.len());
         let limit = ["max_completion_tokens", "max_tokens", "max_output_tokens"]
             .iter()
             .find_map(|name| asked.count(name, u64::MAX));

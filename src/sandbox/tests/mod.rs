@@ -4,6 +4,7 @@ mod misbehaviour;
 mod openai;
 mod pool;
 mod streams;
+mod tasks;
 mod volcengine;
 
 use std::num::NonZeroU32;
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::{Answer, Fault, Imitation, Pace, Rule, Settings, Streams, Verification};
+use super::{Answer, Fault, Imitation, Pace, Rule, Settings, Streams, Traffic, Verification};
 use crate::crypto::digest::sha256;
 use crate::crypto::sigv4::sign::{Signer, Unsigned};
 use crate::model::clock::{Clock, Timestamp};

@@ -55,11 +55,11 @@ impl Edit {
 }
 
 impl Tables<'_> {
-    /// Writes a new job with its items.
+    /// Writes a new job with its items. It is there once it is closed.
     ///
     /// # Errors
     /// [`StoreError`] when a row cannot be written.
-    pub fn insert_job(&mut self, id: JobId, job: Job, items: &[NewItem]) -> Result<Closed, StoreError> {
+    pub fn insert_job(&mut self, id: JobId, job: Job, items: &[NewItem]) -> Result<Edit, StoreError> {
         self.opened()
             .jobs_by_owner()?
             .insert(owner_key(job.owner, id), [].as_slice())?;
@@ -74,7 +74,18 @@ impl Tables<'_> {
             self.opened().job_bodies()?.insert(item_key(at), new.body.as_slice())?;
             self.place_item(&mut edit, at, None, &new.item)?;
         }
-        self.close_job(edit)
+        Ok(edit)
+    }
+
+    /// Takes away a job's deadline from what is due: it has come.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the row cannot be written.
+    pub fn drop_deadline(&mut self, id: JobId) -> Result<(), StoreError> {
+        if let Some(deadline) = get(self.view(), id)?.and_then(|job| job.deadline) {
+            self.opened().job_timers()?.remove(deadline_key(deadline, id))?;
+        }
+        Ok(())
     }
 
     /// Begins to change a job, if it is there.

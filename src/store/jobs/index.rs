@@ -5,7 +5,7 @@ use std::ops::Bound;
 use redb::ReadableTable;
 
 use super::super::error::StoreError;
-use super::super::schema::Rows;
+use super::super::schema::{Reader, Rows};
 use crate::model::clock::Timestamp;
 use crate::model::id::{JobId, OwnerId};
 use crate::model::job::{Hold, Item, ItemRef, ItemState, Job, JobState, QueueName};
@@ -173,6 +173,14 @@ pub fn finished_before(rows: &mut impl Rows, before: Timestamp, limit: usize) ->
         .collect()
 }
 
+/// How many jobs have ended and are still kept.
+///
+/// # Errors
+/// [`StoreError`] when the file fails.
+pub fn finished(rows: &mut Reader) -> Result<u64, StoreError> {
+    rows.finished_jobs()
+}
+
 pub(super) fn owner_key(owner: OwnerId, id: JobId) -> [u8; 24] {
     let mut key = [0; 24];
     write(&mut key, 0, &owner.bits().to_be_bytes());
@@ -305,7 +313,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::job::{Priority, QueueMode};
+    use crate::model::job::Priority;
+    use crate::model::job::queue::QueueMode;
     use crate::model::operation::Operation;
 
     proptest! {

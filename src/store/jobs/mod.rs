@@ -9,6 +9,7 @@ mod forget;
 pub mod index;
 pub mod item;
 pub mod key;
+pub mod log;
 pub mod queue;
 
 use redb::ReadableTable;

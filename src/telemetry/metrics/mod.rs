@@ -2,9 +2,17 @@
 //!
 //! Labels are closed sets or configured names, never ids of clients or texts of errors.
 
+mod jobs;
+
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+pub use self::jobs::{
+    JOB_ATTEMPTS, JOB_DURATION, JOB_ENDED, JOB_ENQUEUED, JOB_EVENT_STREAMS, JOB_LEASES_LOST, JOB_POLLS,
+    JOB_QUEUE_OLDEST, JOB_TAKEN, JOBS, JobAttempt, JobEventStream, JobPoll, job_attempt, job_ended, job_event_stream,
+    job_poll, job_queue, lease_lost,
+};
 
 use crate::model::key::KeyStatus;
 use crate::model::operation::{Class, Operation, Protocol};
@@ -180,6 +188,7 @@ pub fn describe_all() {
     describe_gauge!(KEYS, "Client keys");
     describe_gauge!(READY, "Whether the process is ready");
     describe_gauge!(BUILD_INFO, "The version that runs");
+    jobs::describe();
 
     for operation in Operation::ALL {
         gauge!(IN_FLIGHT, "operation" => operation.label()).set(0.0);
@@ -376,6 +385,7 @@ pub const BUCKETS: &[(&str, &[f64])] = &[
     (UPSTREAM_DURATION, SECONDS),
     (UPSTREAM_FIRST_BYTE, SECONDS),
     (AUDIT_COMMIT, SHORT_SECONDS),
+    (JOB_DURATION, jobs::JOB_SECONDS),
     (
         AUDIT_BATCH,
         &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0],

@@ -1,0 +1,185 @@
+//! Asking about tasks that run at a provider, until they end. No worker is held: the next question is a moment in the
+//! store, so a restart goes on where it was and never submits again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Jobs;
+use super::ending::{Ending, Heard};
+use super::settle::Holder;
+use crate::model::clock::Timestamp;
+use crate::model::id::OwnerId;
+use crate::model::job::item::{ItemError, Task};
+use crate::model::job::{Item, ItemRef};
+use crate::model::operation::Operation;
+use crate::model::reply::Reply;
+use crate::model::task::TaskState;
+use crate::relay::inquiry::Inquiry;
+use crate::relay::meaning::Meaning;
+use crate::relay::{Answer, Content};
+
+/// A question that is to be put.
+pub(super) struct Question {
+    pub(super) at: ItemRef,
+    pub(super) owner: OwnerId,
+    pub(super) item: Item,
+    pub(super) task: Task,
+    /// What the item asks, sealed.
+    pub(super) body: Vec<u8>,
+}
+
+impl Jobs {
+    /// Puts a question, and writes down what it told.
+    pub(super) async fn ask(self: Arc<Self>, question: Question, _slot: OwnedSemaphorePermit) {
+        let Question {
+            at,
+            owner,
+            item,
+            task,
+            body,
+        } = question;
+        let req_json = match self.vault.open_body(at, &body) {
+            Ok(asked) => asked.req_json,
+            Err(error) => {
+                tracing::error!(error = %error, job = %at.job, item = at.index, "what an item asks cannot be read");
+                None
+            }
+        };
+        let inquiry = Inquiry {
+            owner,
+            submit: item.operation,
+            req_key: item.model.clone(),
+            task_id: task.task_id.clone(),
+            req_json: Some(req_json.unwrap_or_else(|| RETURN_URL.to_owned())),
+        };
+        let answer = self.relay.inquire(inquiry).await;
+        let now = self.clock.wall();
+        let ending = match answer {
+            Ok(Answer {
+                content: Content::Whole(reply),
+                ..
+            }) => self.read(at, &item, &task, &reply, now),
+            // Unreachable, not let in, or not readable: it is asked again, and never taken for an end.
+            Ok(_) | Err(_) => self.pending(&task, Heard::No),
+        };
+        let holder = Holder::Task(task.task_id);
+        self.settle(at, holder, ending, None).await;
+    }
+
+    fn read(&self, at: ItemRef, item: &Item, task: &Task, reply: &Reply, now: Timestamp) -> Ending {
+        let meaning = Meaning::of(query_of(item), reply, now);
+        let failed = |code: &str, message: &str| {
+            let error = ItemError {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            };
+            Ending::Failed(error, self.keep(at, reply).ok())
+        };
+        match meaning.state {
+            Some(TaskState::Done) => match self.keep(at, reply) {
+                Ok(kept) => {
+                    let lives = result_lives(&reply.body);
+                    Ending::Succeeded(super::ending::Outcome {
+                        expires_at: lives.map(|lives| now.plus(lives)),
+                        ..kept
+                    })
+                }
+                Err(_) => self.pending(task, Heard::No),
+            },
+            Some(TaskState::Failed) => {
+                let code = meaning
+                    .code
+                    .map_or_else(|| "FAILED".to_owned(), |code| code.to_string());
+                failed(&code, "the task failed at the provider")
+            }
+            // A task that was made a moment ago may not be known everywhere yet.
+            Some(TaskState::NotFound) if task.submitted_at.plus(NEW) > now => self.pending(task, Heard::Yes),
+            Some(TaskState::NotFound) => failed("TASK_NOT_FOUND", "the provider no longer knows the task"),
+            Some(TaskState::Expired) => failed("TASK_EXPIRED", "the provider kept the task's result too long ago"),
+            Some(TaskState::Cancelled) => Ending::Cancelled,
+            Some(TaskState::Submitted | TaskState::InQueue | TaskState::Generating) => self.pending(task, Heard::Yes),
+            None => self.pending(task, Heard::No),
+        }
+    }
+
+    fn pending(&self, task: &Task, heard: Heard) -> Ending {
+        let jitter = self.jitter();
+        Ending::Pending {
+            wait: match heard {
+                Heard::Yes => next_question(task.asked, jitter),
+                Heard::No => next_try(task.unanswered, jitter),
+            },
+            heard,
+        }
+    }
+}
+
+/// The query that belongs to an item's submit.
+const fn query_of(item: &Item) -> Operation {
+    match item.operation {
+        Operation::SubmitTask => Operation::GetResult,
+        _ => Operation::Sync2AsyncGetResult,
+    }
+}
+
+/// The wait before the next question: growing by a quarter each time from 2 s to 15 s, a fifth more or less.
+fn next_question(asked: u32, jitter: f64) -> Duration {
+    let grown = 2.0 * 1.25_f64.powi(i32::try_from(asked.min(20)).unwrap_or(20));
+    Duration::from_secs_f64(grown.min(15.0) * (0.8 + 0.4 * jitter))
+}
+
+/// The wait after a question that was not answered: doubling from 2 s to 60 s, a fifth more or less.
+fn next_try(unanswered: u32, jitter: f64) -> Duration {
+    let doubled = 2.0 * 2.0_f64.powi(i32::try_from(unanswered.min(10)).unwrap_or(10));
+    Duration::from_secs_f64(doubled.min(60.0) * (0.8 + 0.4 * jitter))
+}
+
+/// How long what a finished task's reply names can be fetched: a video for an hour, images for a day (contract file,
+/// section 12.1).
+fn result_lives(body: &[u8]) -> Option<Duration> {
+    #[derive(serde::Deserialize)]
+    struct Done {
+        data: Data,
+    }
+    #[derive(serde::Deserialize)]
+    struct Data {
+        video_url: Option<String>,
+        image_urls: Option<Vec<String>>,
+    }
+    let done: Done = serde_json::from_slice(body).ok()?;
+    match (done.data.video_url, done.data.image_urls) {
+        (Some(url), _) if !url.is_empty() => Some(Duration::from_hours(1)),
+        (_, Some(urls)) if !urls.is_empty() => Some(Duration::from_hours(24)),
+        _ => None,
+    }
+}
+
+/// How a result is asked for where its submitter says nothing else: as URLs, not as base64.
+const RETURN_URL: &str = r#"{"return_url":true}"#;
+
+/// How long a new task may be unknown to the provider.
+const NEW: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_grow_rarer_and_are_never_more_than_eighteen_seconds_apart() {
+        let waits: Vec<f64> = (0..40).map(|asked| next_question(asked, 0.5).as_secs_f64()).collect();
+        assert!((waits[0] - 2.0).abs() < 0.01);
+        assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]));
+        assert!((next_question(1000, 1.0).as_secs_f64() - 18.0).abs() < 0.01);
+        assert!((next_question(1000, 0.0).as_secs_f64() - 12.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_provider_that_does_not_answer_is_left_alone_for_longer_and_longer() {
+        for (unanswered, seconds) in [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0].into_iter().enumerate() {
+            let wait = next_try(u32::try_from(unanswered).unwrap(), 0.5);
+            assert!((wait.as_secs_f64() - seconds).abs() < 0.01, "{unanswered}: {wait:?}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Accepting a job: what it asks is vetted, sealed, and committed at once.
+
+use super::bell::{Bell, Told};
+use super::webhook::NotAccepted;
+use super::{ItemSpec, JobError, JobSpec, Jobs, Viewer};
+use crate::crypto::entropy;
+use crate::model::call::{Call, Delivery, IdempotencyKey};
+use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
+use crate::model::id::{JobId, RequestId};
+use crate::model::job::item::ItemBody;
+use crate::model::job::queue::QueueMode;
+use crate::model::job::{Hold, Item, ItemRef, Job, JobState, QueueName, Tally};
+use crate::relay::error::RelayError;
+use crate::store::error::{StoreError, WriteError};
+use crate::store::jobs::key::JobKey;
+use crate::store::jobs::{NewItem, key, queue};
+use crate::store::{Rows, Tables, Write};
+
+/// What became of a submission.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// The job's id.
+    pub id: JobId,
+    /// The job.
+    pub job: Job,
+    /// Whether it was accepted now.
+    pub origin: Origin,
+}
+
+/// Whether a job is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was accepted now.
+    New,
+    /// An earlier submission with the same idempotency key had made it.
+    Repeat,
+}
+
+impl Jobs {
+    /// Accepts a job. When it returns, the job is on the disk.
+    ///
+    /// # Errors
+    /// [`JobError`]; nothing was then accepted.
+    ///
+    /// # Cancel safety
+    /// Dropped, the job may be accepted all the same: with an idempotency key a repeat learns of it.
+    pub async fn submit(
+        &self,
+        caller: &Caller,
+        spec: JobSpec,
+        idempotency: Option<&IdempotencyKey>,
+    ) -> Result<Submitted, JobError> {
+        if self.closing.is_cancelled() {
+            return Err(JobError::Closing);
+        }
+        if !self.recorder.has_room() {
+            return Err(JobError::Full);
+        }
+        if !self.has_queue(&spec.queue) {
+            return Err(JobError::invalid("queue", format!("there is no queue {}", spec.queue)));
+        }
+        if let Some(url) = &spec.private.webhook {
+            let refused = |refused: NotAccepted| JobError::invalid("webhook.url", refused.to_string());
+            self.bell.outbox.accepts(url).await.map_err(refused)?;
+        }
+        let now = self.clock.wall();
+        for (index, item) in spec.items.iter().enumerate() {
+            self.vet(caller, item, now).map_err(|cause| JobError::Item {
+                index,
+                cause: Box::new(cause),
+            })?;
+        }
+        let id = JobId::at(
+            now,
+            entropy::random(self.entropy.as_ref()).map_err(|_| JobError::Entropy)?,
+        );
+        let usage = idempotency.map(|presented| self.usage(caller, &spec, presented, id, now));
+        let items = spec
+            .items
+            .iter()
+            .zip(0..)
+            .map(|(item, index)| self.seal_item(ItemRef { job: id, index }, item, spec.not_before, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let enqueue = Enqueue {
+            id,
+            queue: spec.queue.clone(),
+            items,
+            usage,
+            now,
+            bell: self.bell.clone(),
+            job: Some(Job {
+                owner: caller.owner,
+                key: caller.key(),
+                kind: spec.kind,
+                queue: spec.queue,
+                priority: spec.priority,
+                state: JobState::Queued,
+                hold: Hold::Free,
+                cancelled_at: None,
+                tally: Tally::queued(u32::try_from(spec.items.len()).unwrap_or(u32::MAX)),
+                created_at: now,
+                not_before: spec.not_before,
+                deadline: spec.deadline,
+                started_at: None,
+                finished_at: None,
+                retry: spec.retry,
+                limits: spec.limits,
+                private: self.vault.seal_private(id, &spec.private)?,
+                idempotency: usage.map(|(digest, _)| digest),
+                last_event: 0,
+                last_log: 0,
+            }),
+        };
+        match self.store.write(enqueue).await.map_err(JobError::from)? {
+            Enqueued::Now(told) => {
+                self.tell(&told);
+                let job = told.into_iter().next().map(|(_, closed)| closed.job);
+                let job = job.ok_or(JobError::NotFound)?;
+                self.wake(&job.queue);
+                if job.not_before.is_some() || job.deadline.is_some() {
+                    self.sooner.notify_one();
+                }
+                Ok(Submitted {
+                    id,
+                    job,
+                    origin: Origin::New,
+                })
+            }
+            Enqueued::Before(id) => Ok(Submitted {
+                id,
+                job: self.get(Viewer::Owner(caller.owner), id).await?,
+                origin: Origin::Repeat,
+            }),
+        }
+    }
+
+    /// Whether an item could be called now, by whoever submits it.
+    fn vet(&self, caller: &Caller, item: &ItemSpec, now: Timestamp) -> Result<(), RelayError> {
+        let call = Call {
+            request: RequestId::at(now, [0; 16]),
+            client_request: None,
+            caller: caller.clone(),
+            operation: item.operation,
+            body: item.body.clone(),
+            model: item.model.clone(),
+            delivery: Delivery::Whole,
+            task_id: item.task_id.clone(),
+            idempotency: None,
+            accept: None,
+            passing: http::HeaderMap::new(),
+            peer: None,
+            headers: Vec::new(),
+            arrived: self.clock.monotonic(),
+        };
+        self.relay.vet(&call).map(drop)
+    }
+
+    fn seal_item(
+        &self,
+        at: ItemRef,
+        spec: &ItemSpec,
+        not_before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<NewItem, JobError> {
+        let body = ItemBody {
+            body: spec.body.to_vec(),
+            task_id: spec.task_id.clone(),
+            req_json: spec.req_json.clone(),
+        };
+        let not_before = not_before.filter(|moment| *moment > now);
+        Ok(NewItem {
+            item: Item::new(spec.operation, spec.model.clone(), now, not_before),
+            body: self.vault.seal_body(at, &body)?,
+        })
+    }
+
+    /// How an idempotency key is used by a submission: its digest, and that of what is submitted. Moments are left out,
+    /// since a delay counts from the request.
+    fn usage(
+        &self,
+        caller: &Caller,
+        spec: &JobSpec,
+        presented: &IdempotencyKey,
+        job: JobId,
+        now: Timestamp,
+    ) -> ([u8; 32], JobKey) {
+        let digest = &self.store.keyring().digest;
+        let owner = caller.owner.bits().to_be_bytes();
+        let key = digest.of("job idempotency key", &[&owner, presented.as_bytes()]);
+        let webhook = spec
+            .private
+            .webhook
+            .as_ref()
+            .map(|url| url.uri().to_string())
+            .unwrap_or_default();
+        let mut parts = vec![
+            spec.kind.label().as_bytes(),
+            spec.queue.as_str().as_bytes(),
+            spec.private.metadata.as_bytes(),
+            webhook.as_bytes(),
+        ];
+        for item in &spec.items {
+            parts.push(item.operation.label().as_bytes());
+            parts.push(&item.body);
+        }
+        let usage = JobKey {
+            fingerprint: *digest.of("job", &parts).as_bytes(),
+            job,
+            expires_at: now.plus(self.recorder.ttl()),
+        };
+        (*key.as_bytes(), usage)
+    }
+}
+
+/// Writes a new job, unless its idempotency key was used before.
+struct Enqueue {
+    id: JobId,
+    queue: QueueName,
+    items: Vec<NewItem>,
+    usage: Option<([u8; 32], JobKey)>,
+    now: Timestamp,
+    bell: Bell,
+    job: Option<Job>,
+}
+
+/// What a submission came to.
+enum Enqueued {
+    Now(Told),
+    Before(JobId),
+}
+
+impl Write for Enqueue {
+    type Plan = Option<JobId>;
+    type Done = Enqueued;
+    type Refusal = JobError;
+
+    fn plan(&mut self, rows: &mut impl Rows) -> Result<Option<JobId>, WriteError<JobError>> {
+        if let Some((digest, usage)) = &self.usage
+            && let Some(earlier) = key::get(rows, digest)?.filter(|earlier| earlier.expires_at > self.now)
+        {
+            return if earlier.fingerprint == usage.fingerprint {
+                Ok(Some(earlier.job))
+            } else {
+                Err(WriteError::Refused(JobError::Conflict))
+            };
+        }
+        if queue::get(rows, &self.queue)?.mode == QueueMode::Draining {
+            return Err(WriteError::Refused(JobError::Draining(self.queue.to_string())));
+        }
+        Ok(None)
+    }
+
+    fn apply(&mut self, earlier: Option<JobId>, tables: &mut Tables<'_>) -> Result<Enqueued, StoreError> {
+        if let Some(id) = earlier {
+            return Ok(Enqueued::Before(id));
+        }
+        if let Some((digest, usage)) = &self.usage {
+            tables.put_job_key(digest, usage)?;
+        }
+        let mut told = Told::new();
+        if let Some(job) = self.job.clone() {
+            let edit = tables.insert_job(self.id, job, &self.items)?;
+            self.bell.close(tables, edit, &mut told)?;
+        }
+        Ok(Enqueued::Now(told))
+    }
+}
