@@ -62,7 +62,7 @@ use crate::crypto::keyring::MasterKey;
 use crate::jobs::events::Followers;
 use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::Outbox;
-use crate::jobs::{Gallery, Jobs};
+use crate::jobs::{Gallery, Jobs, Throughput};
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
 use crate::relay::Relay;
@@ -76,6 +76,8 @@ pub struct Services {
     pub jobs: Arc<Jobs>,
     /// Brings what they made.
     pub gallery: Gallery,
+    /// How many items of each queue end in a minute.
+    pub throughput: Throughput,
     /// Who follows jobs' events.
     pub followers: Followers,
     /// What jobs log.
@@ -165,11 +167,7 @@ type Operations = (
     volcengine::VolcengineApi,
     vision::VisionApi,
     media::videos::VideosApi,
-    (
-        jobs::client::JobsApi,
-        jobs::events::JobEventsApi,
-        jobs::logs::JobLogsApi,
-    ),
+    jobs::Group,
     tasks::OwnApi,
     keys::KeysApi,
     upstreams::UpstreamsApi,
@@ -177,6 +175,7 @@ type Operations = (
     upstreams::ModelsApi,
     tasks::AdminTasksApi,
     audit::AuditApi,
+    jobs::admin::Group,
     operator::OperatorApi,
     open::OpenRoutes,
 );
@@ -188,11 +187,7 @@ fn service() -> OpenApiService<Operations, ()> {
         volcengine::VolcengineApi,
         vision::VisionApi,
         media::videos::VideosApi,
-        (
-            jobs::client::JobsApi,
-            jobs::events::JobEventsApi,
-            jobs::logs::JobLogsApi,
-        ),
+        jobs::GROUP,
         tasks::OwnApi,
         keys::KeysApi,
         upstreams::UpstreamsApi,
@@ -200,6 +195,7 @@ fn service() -> OpenApiService<Operations, ()> {
         upstreams::ModelsApi,
         tasks::AdminTasksApi,
         audit::AuditApi,
+        jobs::admin::GROUP,
         operator::OperatorApi,
         open::OpenRoutes,
     ))

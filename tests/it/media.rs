@@ -241,7 +241,10 @@ async fn who_waits_for_pictures_when_the_process_ends_is_told_which_job_goes_on(
     let reply = drawing.await.unwrap();
     reply.assert_error(503, "DRAINING");
     assert_eq!(reply.header("x-should-retry"), Some("false"));
-    assert!(reply.text().contains(reply.header("tollgate-job").unwrap()), "{reply:?}");
+    assert!(
+        reply.text().contains(reply.header("tollgate-job").unwrap()),
+        "{reply:?}"
+    );
 }
 
 #[tokio::test]

@@ -73,7 +73,9 @@ async fn listed(client: &Client) -> Vec<String> {
     let models = list["data"].as_array().unwrap().iter();
     // The others make pictures and films.
     let of_openai = models.filter(|model| model["owned_by"] != "volcengine");
-    of_openai.map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+    of_openai
+        .map(|model| model["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
