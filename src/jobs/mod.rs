@@ -47,6 +47,7 @@ use self::bell::Bell;
 use self::hub::Hub;
 use self::lease::{Leases, Return};
 use self::line::Line;
+use self::poll::Asking;
 use self::vault::Vault;
 use self::webhook::Outbox;
 use crate::auth::Directory;
@@ -76,7 +77,9 @@ pub struct Jobs {
     leases: Leases,
     /// Told when something may be due sooner than what the loop of timers sleeps for.
     sooner: Notify,
-    polls: Arc<Semaphore>,
+    polls: Semaphore,
+    /// The tasks that are being asked about, or will be when it is their turn.
+    asking: Asking,
     workers: TaskTracker,
     /// Fires when nothing new is let in or taken any more.
     closing: CancellationToken,
@@ -150,7 +153,8 @@ impl Jobs {
             lines,
             leases: Leases::new(store.boot()),
             sooner: Notify::new(),
-            polls: Arc::new(Semaphore::new(POLLS)),
+            polls: Semaphore::new(POLLS),
+            asking: Asking::default(),
             workers: TaskTracker::new(),
             closing: CancellationToken::new(),
             vault,
@@ -338,8 +342,9 @@ fn read_items(
         .into_iter()
         .map(|(index, item)| {
             let sealed = match results {
-                Results::Included => item::result(rows, ItemRef { job: id, index })?,
-                Results::LeftOut => None,
+                // An item that is tried again has no status: what it was answered before is not its result any more.
+                Results::Included if item.status.is_some() => item::result(rows, ItemRef { job: id, index })?,
+                Results::Included | Results::LeftOut => None,
             };
             Ok((index, item, sealed))
         })

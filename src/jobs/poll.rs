@@ -1,12 +1,11 @@
 //! Asking about tasks that run at a provider, until they end. No worker is held: the next question is a moment in the
 //! store, so a restart goes on where it was and never submits again.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::Jobs;
+use super::{JobError, Jobs};
 use super::ending::{Ending, Heard};
 use super::settle::Holder;
 use crate::model::clock::Timestamp;
@@ -19,6 +18,7 @@ use crate::model::task::TaskState;
 use crate::relay::inquiry::Inquiry;
 use crate::relay::meaning::Meaning;
 use crate::relay::{Answer, Content};
+use crate::store::jobs::item;
 
 /// A question that is to be put.
 pub(super) struct Question {
@@ -26,22 +26,45 @@ pub(super) struct Question {
     pub(super) owner: OwnerId,
     pub(super) item: Item,
     pub(super) task: Task,
-    /// What the item asks, sealed.
-    pub(super) body: Vec<u8>,
+}
+
+/// Which tasks are being asked about, or will be when it is their turn. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Asking(Arc<Mutex<HashSet<ItemRef>>>);
+
+/// A question that is put, or waits to be. Dropped, the next one may come.
+pub(super) struct Turn {
+    at: ItemRef,
+    asking: Asking,
+}
+
+impl Asking {
+    /// Begins a question about a task, unless there is one.
+    pub(super) fn begin(&self, at: ItemRef) -> Option<Turn> {
+        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
+        is_new.then(|| Turn {
+            at,
+            asking: self.clone(),
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut asking = self.asking.0.lock().unwrap_or_else(PoisonError::into_inner);
+        asking.remove(&self.at);
+    }
 }
 
 impl Jobs {
-    /// Puts a question, and writes down what it told.
-    pub(super) async fn ask(self: Arc<Self>, question: Question, _slot: OwnedSemaphorePermit) {
-        let Question {
-            at,
-            owner,
-            item,
-            task,
-            body,
-        } = question;
-        let req_json = match self.vault.open_body(at, &body) {
-            Ok(asked) => asked.req_json,
+    /// Puts a question when it is its turn, and writes down what it told.
+    pub(super) async fn ask(self: Arc<Self>, question: Question, _turn: Turn) {
+        let Question { at, owner, item, task } = question;
+        let Some(Ok(_slot)) = self.closing.run_until_cancelled(self.polls.acquire()).await else {
+            return;
+        };
+        let req_json = match self.req_json(at).await {
+            Ok(req_json) => req_json,
             Err(error) => {
                 tracing::error!(error = %error, job = %at.job, item = at.index, "what an item asks cannot be read");
                 None
@@ -66,6 +89,13 @@ impl Jobs {
         };
         let holder = Holder::Task(task.task_id);
         self.settle(at, holder, ending, None).await;
+    }
+
+    /// What a task's query is asked with, as its submitter said.
+    async fn req_json(&self, at: ItemRef) -> Result<Option<String>, JobError> {
+        let body = self.store.read_aside(move |rows| item::body(rows, at)).await?;
+        let asked = body.map(|sealed| self.vault.open_body(at, &sealed)).transpose()?;
+        Ok(asked.and_then(|asked| asked.req_json))
     }
 
     fn read(&self, at: ItemRef, item: &Item, task: &Task, reply: &Reply, now: Timestamp) -> Ending {

@@ -54,10 +54,10 @@ impl Jobs {
             self.sweep(id, Sweeping::Deadline).await;
         }
         for question in taken.questions {
-            let Ok(slot) = Arc::clone(&self.polls).acquire_owned().await else {
-                return;
-            };
-            self.workers.spawn(Arc::clone(self).ask(question, slot));
+            // One that waits for its turn is not put twice.
+            if let Some(turn) = self.asking.begin(question.at) {
+                self.workers.spawn(Arc::clone(self).ask(question, turn));
+            }
         }
     }
 }
@@ -148,15 +148,8 @@ impl TakeDue {
                 tables.edit_item(&mut edit, at.index, |item| item.wake_at = Some(now.plus(ASKED)))?;
                 let owner = edit.job.owner;
                 tables.close_job(edit)?;
-                let body = item::body(tables.view(), at)?.unwrap_or_default();
                 if let Some(task) = item.task.clone() {
-                    taken.questions.push(Question {
-                        at,
-                        owner,
-                        item,
-                        task,
-                        body,
-                    });
+                    taken.questions.push(Question { at, owner, item, task });
                 }
             }
             // A finished item has no timer.
