@@ -1,13 +1,15 @@
 //! Asking about tasks that run at a provider, until they end. No worker is held: the next question is a moment in the
 //! store, so a restart goes on where it was and never submits again.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{JobError, Jobs};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Jobs;
 use super::ending::{Ending, Heard};
 use super::settle::Holder;
+use super::timers::NothingDue;
 use crate::model::clock::Timestamp;
 use crate::model::id::OwnerId;
 use crate::model::job::item::{ItemError, Task};
@@ -18,53 +20,52 @@ use crate::model::task::TaskState;
 use crate::relay::inquiry::Inquiry;
 use crate::relay::meaning::Meaning;
 use crate::relay::{Answer, Content};
+use crate::store::error::{StoreError, WriteError};
+use crate::store::jobs::index::{self, Timer};
 use crate::store::jobs::item;
+use crate::store::{Rows, Tables, Write};
 
 /// A question that is to be put.
-pub(super) struct Question {
-    pub(super) at: ItemRef,
-    pub(super) owner: OwnerId,
-    pub(super) item: Item,
-    pub(super) task: Task,
-}
-
-/// Which tasks are being asked about, or will be when it is their turn. Clones share it.
-#[derive(Clone, Default)]
-pub(super) struct Asking(Arc<Mutex<HashSet<ItemRef>>>);
-
-/// A question that is put, or waits to be. Dropped, the next one may come.
-pub(super) struct Turn {
+struct Question {
     at: ItemRef,
-    asking: Asking,
-}
-
-impl Asking {
-    /// Begins a question about a task, unless there is one.
-    pub(super) fn begin(&self, at: ItemRef) -> Option<Turn> {
-        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
-        is_new.then(|| Turn {
-            at,
-            asking: self.clone(),
-        })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut asking = self.asking.0.lock().unwrap_or_else(PoisonError::into_inner);
-        asking.remove(&self.at);
-    }
+    owner: OwnerId,
+    item: Item,
+    task: Task,
+    /// What the item asks, sealed.
+    body: Vec<u8>,
 }
 
 impl Jobs {
-    /// Puts a question when it is its turn, and writes down what it told.
-    pub(super) async fn ask(self: Arc<Self>, question: Question, _turn: Turn) {
-        let Question { at, owner, item, task } = question;
-        let Some(Ok(_slot)) = self.closing.run_until_cancelled(self.polls.acquire()).await else {
-            return;
+    /// Puts as many questions that are due as may be under way, once one may.
+    pub(super) async fn put_questions(self: &Arc<Self>) -> Result<(), WriteError<NothingDue>> {
+        let slot = Arc::clone(&self.polls).acquire_owned().await;
+        let Ok(slot) = slot else {
+            return Err(StoreError::Closed.into());
         };
-        let req_json = match self.req_json(at).await {
-            Ok(req_json) => req_json,
+        let taking = TakeQuestions {
+            now: self.clock.wall(),
+            limit: self.polls.available_permits() + 1,
+        };
+        let mut slot = Some(slot);
+        for question in self.store.write(taking).await? {
+            let free = || Arc::clone(&self.polls).try_acquire_owned().ok();
+            let slot = slot.take().or_else(free);
+            self.workers.spawn(Arc::clone(self).ask(question, slot));
+        }
+        Ok(())
+    }
+
+    /// Puts a question, and writes down what it told.
+    async fn ask(self: Arc<Self>, question: Question, slot: Option<OwnedSemaphorePermit>) {
+        let Question {
+            at,
+            owner,
+            item,
+            task,
+            body,
+        } = question;
+        let req_json = match self.vault.open_body(at, &body) {
+            Ok(asked) => asked.req_json,
             Err(error) => {
                 tracing::error!(error = %error, job = %at.job, item = at.index, "what an item asks cannot be read");
                 None
@@ -78,6 +79,7 @@ impl Jobs {
             req_json: Some(req_json.unwrap_or_else(|| RETURN_URL.to_owned())),
         };
         let answer = self.relay.inquire(inquiry).await;
+        drop(slot);
         let now = self.clock.wall();
         let ending = match answer {
             Ok(Answer {
@@ -89,13 +91,6 @@ impl Jobs {
         };
         let holder = Holder::Task(task.task_id);
         self.settle(at, holder, ending, None).await;
-    }
-
-    /// What a task's query is asked with, as its submitter said.
-    async fn req_json(&self, at: ItemRef) -> Result<Option<String>, JobError> {
-        let body = self.store.read_aside(move |rows| item::body(rows, at)).await?;
-        let asked = body.map(|sealed| self.vault.open_body(at, &sealed)).transpose()?;
-        Ok(asked.and_then(|asked| asked.req_json))
     }
 
     fn read(&self, at: ItemRef, item: &Item, task: &Task, reply: &Reply, now: Timestamp) -> Ending {
@@ -146,6 +141,50 @@ impl Jobs {
     }
 }
 
+/// Takes questions that are due. One that was taken is due again long after its answer, or its loss.
+struct TakeQuestions {
+    now: Timestamp,
+    limit: usize,
+}
+
+impl Write for TakeQuestions {
+    type Plan = Vec<ItemRef>;
+    type Done = Vec<Question>;
+    type Refusal = NothingDue;
+
+    fn plan(&mut self, rows: &mut impl Rows) -> Result<Vec<ItemRef>, WriteError<NothingDue>> {
+        let due = index::due(rows, Timer::Question, self.now, None, self.limit)?;
+        if due.is_empty() {
+            let next = index::next_due(rows, Timer::Question)?;
+            return Err(WriteError::Refused(NothingDue { next }));
+        }
+        Ok(due.into_iter().map(|(_, at)| at).collect())
+    }
+
+    fn apply(&mut self, due: Vec<ItemRef>, tables: &mut Tables<'_>) -> Result<Vec<Question>, StoreError> {
+        let again_at = tables.now().plus(ASKED);
+        let mut questions = Vec::with_capacity(due.len());
+        for at in due {
+            let mut edit = tables.edit_job(at.job)?.ok_or_else(|| StoreError::orphan(at))?;
+            let item = tables.edit_item(&mut edit, at.index, |item| item.wake_at = Some(again_at))?;
+            let owner = edit.job.owner;
+            tables.close_job(edit)?;
+            let body = item::body(tables.view(), at)?.unwrap_or_default();
+            let Some((item, task)) = item.and_then(|item| Some((item.clone(), item.task?))) else {
+                return Err(StoreError::orphan(at));
+            };
+            questions.push(Question {
+                at,
+                owner,
+                item,
+                task,
+                body,
+            });
+        }
+        Ok(questions)
+    }
+}
+
 /// The query that belongs to an item's submit.
 const fn query_of(item: &Item) -> Operation {
     match item.operation {
@@ -188,6 +227,9 @@ fn result_lives(body: &[u8]) -> Option<Duration> {
 
 /// How a result is asked for where its submitter says nothing else: as URLs, not as base64.
 const RETURN_URL: &str = r#"{"return_url":true}"#;
+
+/// How long a question may take before it is put again.
+const ASKED: Duration = Duration::from_mins(2);
 
 /// How long a new task may be unknown to the provider.
 const NEW: Duration = Duration::from_secs(30);
