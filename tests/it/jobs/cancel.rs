@@ -24,6 +24,21 @@ async fn what_waits_is_cancelled_and_never_sent() {
 }
 
 #[tokio::test]
+async fn what_waits_for_its_next_attempt_is_not_attempted_again() {
+    let (relay, alice) = start().await;
+    order(&relay, Rule::any(Fault::concurrency_limit()).always());
+    let id = accept(&alice, &with(call("again"), "retry", json!({ "backoff": 30 }))).await;
+    let waits = async || item(&alice, &id, 0).await["attempts"] == 1;
+    later_until(&relay, "it was refused", waits).await;
+
+    assert_eq!(post_to(&alice, &id, "cancel").await.json()["state"], "cancelled");
+
+    relay.later(Duration::from_secs(120)).await;
+    show(&alice, &id).await;
+    assert_eq!((states(&alice, &id).await, relay.seen("again")), (vec!["cancelled".to_owned()], 3));
+}
+
+#[tokio::test]
 async fn a_submit_that_was_sent_is_in_the_record_when_its_job_is_cancelled() {
     let (relay, alice) = start().await;
     order(&relay, Rule::on(SUBMIT, Fault::None).after(Duration::from_secs(5)));

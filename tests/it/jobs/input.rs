@@ -65,14 +65,14 @@ async fn what_cannot_be_a_job_is_refused_by_name() {
 
 #[tokio::test]
 async fn fields_that_nobody_knows_are_refused_everywhere_but_in_bodies() {
-    let (relay, alice) = start().await;
+    let (relay, alice) = start_with(Relay::build().with("INTERNAL_CALLBACK_SECRET", SECRET)).await;
     let one = call("unknown-field");
     for job in [
         with(one.clone(), "priorty", 1),
         batch([with(one.clone(), "queue", "default")]),
         with(one.clone(), "retry", json!({ "attempts": 1 })),
         with(one.clone(), "limits", json!({ "firm": 1 })),
-        with(one.clone(), "webhook", json!({ "url": "https://example.com/", "secret": "x" })),
+        with(one.clone(), "webhook", json!({ "url": "https://93.184.216.34/", "secret": "x" })),
     ] {
         assert_eq!(send(&alice, &job).await.code(), "VALIDATION_FAILED", "{job}");
     }

@@ -1,6 +1,7 @@
 //! Whose call it is: each lease reads what its owner's keys allow now, not what they allowed when the job came.
 
 use tollgate::jobs::{Results, Viewer};
+use tollgate::model::job::JobState;
 
 use super::*;
 
@@ -84,12 +85,29 @@ async fn a_job_goes_on_under_the_key_that_replaced_its_own() {
 }
 
 #[tokio::test]
+async fn a_task_that_runs_is_followed_whatever_becomes_of_the_key() {
+    let (relay, alice) = start().await;
+    let id = accept(&alice, &task("runs")).await;
+    until(&alice, &id, &["polling"]).await;
+    relay.operator().post(&format!("{}/revoke", key_path(&alice)), "").await;
+
+    let (jobs, id) = (&relay.services().jobs, id.parse().unwrap());
+    later_until(&relay, "it ends", async || {
+        jobs.get(Viewer::Operator, id).await.unwrap().state == JobState::Succeeded
+    })
+    .await;
+    assert_eq!(relay.seen("runs"), 1);
+}
+
+#[tokio::test]
 async fn what_failed_with_its_key_can_be_tried_again_with_another() {
     let (relay, alice, id, operator) = waiting().await;
     change(&operator, &alice, json!({ "scopes": ["relay"] })).await;
     outcome(&relay, &id).await;
     change(&operator, &alice, json!({ "scopes": ["relay", "jobs"] })).await;
 
+    // Long after its idempotency key would have been forgotten: it was never used.
+    relay.later(Duration::from_hours(30)).await;
     post_to(&alice, &id, "retry").await;
 
     assert_eq!(ended(&alice, &id).await["state"], "succeeded");

@@ -33,6 +33,22 @@ async fn somebody_elses_job_is_not_there() {
 }
 
 #[tokio::test]
+async fn an_item_cannot_ask_about_somebody_elses_task() {
+    let (relay, alice) = start().await;
+    let bob = relay.client_with("bob", [Scope::Jobs]).await;
+    let task_id = alice.submit(&crate::support::submit_body("hers")).await.task_id();
+    let body = json!({ "req_key": "jimeng_t2i_v40", "task_id": task_id });
+    for operation in [QUERY, "CVCancelTask"] {
+        let id = accept(&bob, &json!({ "operation": operation, "body": body })).await;
+
+        assert_eq!(ended(&bob, &id).await["state"], "failed");
+        assert_eq!(item(&bob, &id, 0).await["error"]["code"], "NOT_FOUND", "{operation}");
+    }
+    let traffic = relay.upstream.seen().traffic;
+    assert_eq!((traffic.queries, traffic.cancels), (0, 0));
+}
+
+#[tokio::test]
 async fn what_is_no_id_names_no_job() {
     let (_relay, alice) = start().await;
     for id in ["1", "job_", "job_xyz", "..%2f..", "job_0000000000000000000000000000000g"] {

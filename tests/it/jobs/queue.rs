@@ -107,6 +107,24 @@ async fn items_wait_while_no_account_can_be_used() {
 }
 
 #[tokio::test]
+async fn items_wait_while_the_disk_has_no_room_for_their_record() {
+    let (relay, alice) = start().await;
+    pause(&relay, "default").await;
+    let id = accept(&alice, &with(call("no-room"), "retry", json!({ "max_attempts": 1 }))).await;
+    relay.services().recorder.set_room(false);
+    resume(&relay, "default").await;
+    let turned_away = async || !item(&alice, &id, 0).await["error"].is_null();
+    later_until(&relay, "it was turned away", turned_away).await;
+    let waits = item(&alice, &id, 0).await;
+    assert_eq!((&waits["state"], &waits["attempts"], relay.seen("no-room")), (&json!("queued"), &json!(0), 0));
+
+    relay.services().recorder.set_room(true);
+
+    assert_eq!(ended_later(&relay, &alice, &id).await["state"], "succeeded");
+    assert_eq!(relay.seen("no-room"), 1);
+}
+
+#[tokio::test]
 async fn an_interactive_call_goes_before_items_that_wait_longer() {
     let valve = Valve::closed();
     let builder = Relay::build().transport(valve.clone()).with("UPSTREAM_MAX_CONCURRENT", "1");
@@ -178,6 +196,23 @@ async fn a_draining_queue_takes_nothing_in_and_finishes_what_it_has() {
     assert_eq!(relay.seen("refused"), 0);
 }
 
+/// The gauge and both counters of a queue that no other test has.
+async fn told(relay: &Relay, queue: &str) -> (u64, u64, u64) {
+    let text = relay.operator().get("/metrics").await.text();
+    let of = |name: &str, standing: &str| -> u64 {
+        let wanted = |line: &&str| {
+            line.starts_with(name)
+                && line.contains(&format!("queue=\"{queue}\""))
+                && (standing.is_empty() || line.contains(&format!("\"{standing}\"")))
+        };
+        let line = text.lines().find(wanted).unwrap_or_else(|| panic!("{name} {standing}: {text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let waiting = ["ready", "delayed", "retrying", "held"];
+    let backlog = waiting.map(|standing| of("tollgate_jobs{", standing)).iter().sum();
+    (backlog, of("tollgate_job_enqueued_total", ""), of("tollgate_job_taken_total", ""))
+}
+
 #[tokio::test]
 async fn the_backlog_is_what_came_minus_what_was_taken_at_every_step() {
     let (relay, alice) = start_with(Relay::build().with("JOB_QUEUES", "backlog_of_spec:2")).await;
@@ -186,8 +221,10 @@ async fn the_backlog_is_what_came_minus_what_was_taken_at_every_step() {
     let agrees = async |step: &str, expected: Option<u64>| {
         let row = queue_row(&relay, queue);
         assert_eq!(row.backlog(), row.enqueued - row.taken, "{step}: {row:?}");
+        let (backlog, enqueued, taken) = told(&relay, queue).await;
+        assert_eq!(backlog, enqueued - taken, "{step}");
         if let Some(expected) = expected {
-            assert_eq!(row.backlog(), expected, "{step}");
+            assert_eq!((row.backlog(), backlog), (expected, expected), "{step}");
         }
     };
     pause(&relay, queue).await;

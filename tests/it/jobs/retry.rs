@@ -45,6 +45,58 @@ async fn what_is_refused_is_tried_again_after_a_growing_wait_until_it_is_dead() 
 }
 
 #[tokio::test]
+async fn a_refusal_that_asks_for_patience_is_given_it() {
+    let (relay, alice) = start().await;
+    let patience = Answer {
+        status: http::StatusCode::TOO_MANY_REQUESTS,
+        code: Some(50_430),
+        retry_after: Some(http::HeaderValue::from_static("300")),
+        ..Answer::default()
+    };
+    order(&relay, Rule::any(Fault::Answer(patience)));
+    let id = accept(&alice, &call("patience")).await;
+    until_attempted(&alice, &id, 1).await;
+
+    relay.later(Duration::from_secs(290)).await;
+    assert_eq!((&item(&alice, &id, 0).await["state"], relay.seen("patience")), (&json!("queued"), 1));
+
+    assert_eq!(ended_later(&relay, &alice, &id).await["state"], "succeeded");
+}
+
+async fn until_attempted(alice: &Client, id: &str, attempts: u64) {
+    eventually("it was attempted", async || item(alice, id, 0).await["attempts"] == attempts).await;
+}
+
+#[tokio::test]
+async fn of_two_retries_at_once_one_is_done() {
+    let (relay, alice) = start().await;
+    let id = accept(&alice, &asking(PROCESS, "twice", "fail-50411")).await;
+    ended(&alice, &id).await;
+    pause(&relay, "default").await;
+
+    let replies = tokio::join!(post_to(&alice, &id, "retry"), post_to(&alice, &id, "retry"));
+
+    let mut told = [replies.0.status.as_u16(), replies.1.status.as_u16()];
+    told.sort_unstable();
+    assert_eq!(told, [200, 400]);
+    resume(&relay, "default").await;
+    ended(&alice, &id).await;
+    assert_eq!(relay.seen("twice"), 2);
+}
+
+#[tokio::test]
+async fn a_query_as_an_item_is_asked_again_when_nobody_answered() {
+    let (relay, alice) = start().await;
+    let task_id = alice.submit(&crate::support::submit_body("asked")).await.task_id();
+    order(&relay, Rule::on(QUERY, Fault::internal_error()).times(NonZeroU32::new(3).unwrap()));
+    let body = json!({ "req_key": "jimeng_t2i_v40", "task_id": task_id });
+    let id = accept(&alice, &json!({ "operation": QUERY, "body": body })).await;
+
+    assert_eq!(ended_later(&relay, &alice, &id).await["state"], "succeeded");
+    assert_eq!(item(&alice, &id, 0).await["result"]["body"]["code"], 10_000);
+}
+
+#[tokio::test]
 async fn what_was_refused_once_goes_well_the_next_time() {
     let (relay, alice) = start().await;
     let thrice = NonZeroU32::new(3).unwrap();

@@ -4,11 +4,13 @@ use tollgate::sandbox::Answer;
 
 use super::*;
 
-fn ambiguous() -> [Fault; 4] {
+fn ambiguous() -> [Fault; 6] {
     [
         Fault::internal_error(),
         Fault::status(http::StatusCode::BAD_GATEWAY),
         Fault::Reset,
+        Fault::ResetMidBody,
+        Fault::Truncate,
         Fault::Answer(Answer {
             status: http::StatusCode::OK,
             body: Some("{}".to_owned()),
