@@ -236,6 +236,22 @@ fn examples(operation: &str) -> Option<Value> {
         "analyzeMath" => json!({ "pixel": called("A picture as a data URL", json!({
             "image": format!("data:image/gif;base64,{PIXEL}"),
         })) }),
+        "submitJob" => json!({
+            "call": called("One call", json!({
+                "operation": "chat.completions",
+                "body": { "model": "gpt-4o-mini", "messages": [{ "role": "user", "content": "Say hello." }] },
+            })),
+            "batch": called("A batch with a task that is followed to its end", json!({
+                "queue": "default",
+                "priority": 7,
+                "retry": { "max_attempts": 5 },
+                "metadata": { "course": 12 },
+                "items": [
+                    { "operation": "embeddings", "body": { "model": "text-embedding-3-small", "input": "Lesson 1" } },
+                    { "operation": "CVSync2AsyncSubmitTask", "body": submit },
+                ],
+            })),
+        }),
         "logToJob" => json!({
             "line": called("One line", json!({ "level": "info", "category": "workflow", "message": "started" })),
             "lines": called("Several", json!({ "lines": [

@@ -28,6 +28,7 @@ impl Jobs {
     /// Dropping the future stops between two changes.
     pub async fn retain(&self, retention: Retention, now: Timestamp) -> Result<(), StoreError> {
         let old = now.minus(retention.age);
+        while self.store.change(ForgetDeliveries { before: old }).await? >= ROWS {}
         while self.forget_before(old, STEP).await? > 0 {}
         let finished = self.store.read_aside(index::finished).await?;
         let mut over = finished.saturating_sub(retention.most);
@@ -53,6 +54,23 @@ impl Jobs {
             while self.store.change(Forget { id }).await? >= ROWS {}
         }
         Ok(number)
+    }
+}
+
+/// Deliveries that ended as long ago are of no more use than their jobs.
+struct ForgetDeliveries {
+    before: Timestamp,
+}
+
+impl Change for ForgetDeliveries {
+    type Done = usize;
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<usize, StoreError> {
+        tables.forget_deliveries_before(self.before, ROWS)
+    }
+
+    fn urgency(&self) -> Urgency {
+        Urgency::Relaxed
     }
 }
 
