@@ -30,18 +30,29 @@ impl Jobs {
     ///
     /// # Cancel safety
     /// Dropped, the job may be cancelled all the same.
-    pub async fn cancel(&self, viewer: Viewer, id: JobId) -> Result<Job, JobError> {
+    pub async fn cancel(self: &Arc<Self>, viewer: Viewer, id: JobId) -> Result<Job, JobError> {
         let tasks = self.tasks_of(viewer, id).await?;
         self.begin(viewer, id, Asked::Cancel).await?;
         self.leases.withdraw(id);
         self.sweep(id, Sweeping::Cancel).await;
-        for task in tasks {
-            // Whether the provider still can is for it to say: the item is cancelled here in any case.
-            if let Err(error) = self.relay.withdraw_task(task).await {
-                tracing::debug!(error = %error, job = %id, "a task could not be withdrawn");
-            }
+        // An item that was leased in the same commit as the job was cancelled is in its worker's hands by now.
+        self.leases.withdraw(id);
+        if !tasks.is_empty() {
+            self.workers.spawn(Arc::clone(self).withdraw_tasks(id, tasks));
         }
         self.get(viewer, id).await
+    }
+
+    /// Asks the provider to withdraw tasks. Whether it still can is for it to say: their items are cancelled here in any
+    /// case, so nobody waits for it.
+    async fn withdraw_tasks(self: Arc<Self>, id: JobId, tasks: Vec<Inquiry>) {
+        for task in tasks {
+            match self.closing.run_until_cancelled(self.relay.withdraw_task(task)).await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => tracing::debug!(error = %error, job = %id, "a task could not be withdrawn"),
+                None => return,
+            }
+        }
     }
 
     /// Tries again what failed or ran out of attempts, and what was unknown once the record knows it.
@@ -380,18 +391,26 @@ fn retry(item: &mut Item, job: &Job, known: Fate, now: Timestamp) {
     if !again {
         return;
     }
+    let task_id = match known {
+        Fate::Task(task_id) => Some(task_id),
+        _ => item.unfinished_task().map(ToOwned::to_owned),
+    };
+    // What may have been sent under the present key is asked for under it: the record knows.
+    let may_be_sent = item.state != ItemState::Unknown && item.keyed_at.is_some();
+    if !may_be_sent {
+        item.epoch += 1;
+        item.keyed_at = None;
+    }
     item.requeue(now, None);
     item.hold = job.hold;
     item.attempts = 0;
     item.lost = 0;
-    item.epoch += 1;
-    item.keyed_at = None;
     item.intent = None;
     item.error = None;
     item.status = None;
     item.expires_at = None;
     item.task = None;
-    if let Fate::Task(task_id) = known {
+    if let Some(task_id) = task_id {
         item.state = ItemState::Polling;
         item.wake_at = Some(now);
         item.task = Some(Task {

@@ -345,8 +345,9 @@ fn read_items(
         .into_iter()
         .map(|(index, item)| {
             let sealed = match results {
-                Results::Included => item::result(rows, ItemRef { job: id, index })?,
-                Results::LeftOut => None,
+                // An item that is tried again has no status: what it was answered before is not its result any more.
+                Results::Included if item.status.is_some() => item::result(rows, ItemRef { job: id, index })?,
+                Results::Included | Results::LeftOut => None,
             };
             Ok((index, item, sealed))
         })

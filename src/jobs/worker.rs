@@ -60,11 +60,11 @@ impl Jobs {
         let caller = self
             .directory
             .caller_of(leased.owner, scope(leased.kind), now)
-            .map_err(|error| Ending::Failed(lapsed(&error), None))?;
+            .map_err(|error| Ending::Barred(lapsed(&error), leased.key))?;
         let asked = self
             .vault
             .open_body(leased.at, &leased.body)
-            .map_err(|error| Ending::Failed(unreadable(&error), None))?;
+            .map_err(|error| Ending::Barred(unreadable(&error), leased.key))?;
         let item = &leased.item;
         // Without randomness ids of one millisecond would meet: nothing is keyed by them.
         let random = entropy::random(self.entropy.as_ref()).unwrap_or_default();
@@ -94,6 +94,7 @@ impl Jobs {
     fn judge(&self, leased: &Leased, answer: Result<Answer, RelayError>) -> Ending {
         let leeway = Leeway {
             item: &leased.item,
+            key: leased.key,
             retry: leased.retry,
             jitter: self.jitter(),
         };

@@ -69,7 +69,7 @@ struct AskedLimits {
 
 /// Its address, alone or in an object.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 enum AskedWebhook {
     Address(String),
     Object { url: String },
