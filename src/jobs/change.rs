@@ -176,7 +176,7 @@ impl Jobs {
 
 /// What is asked of a job as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     Cancel,
     Retry,
     Hold,
@@ -198,11 +198,12 @@ pub(super) enum Sweeping {
     DropDead,
 }
 
-struct Begin {
-    viewer: Viewer,
-    id: JobId,
-    asked: Asked,
-    bell: Bell,
+/// Changes a job's own row, if it stands so that it can be asked.
+pub(super) struct Begin {
+    pub(super) viewer: Viewer,
+    pub(super) id: JobId,
+    pub(super) asked: Asked,
+    pub(super) bell: Bell,
 }
 
 impl Asked {
@@ -263,19 +264,20 @@ impl Write for Begin {
     }
 }
 
-struct Sweep {
-    id: JobId,
-    from: u32,
-    sweeping: Sweeping,
-    recorder: Arc<Recorder>,
-    bell: Bell,
+/// Has some of a job's items follow it.
+pub(super) struct Sweep {
+    pub(super) id: JobId,
+    pub(super) from: u32,
+    pub(super) sweeping: Sweeping,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) bell: Bell,
 }
 
-struct Swept {
-    changed: usize,
+pub(super) struct Swept {
+    pub(super) changed: usize,
     /// Where it goes on, if it does.
-    next: Option<u32>,
-    told: Told,
+    pub(super) next: Option<u32>,
+    pub(super) told: Told,
 }
 
 impl Change for Sweep {

@@ -144,8 +144,8 @@ impl Jobs {
 }
 
 /// Renews leases.
-struct Renew {
-    held: Vec<(ItemRef, Lease)>,
+pub(super) struct Renew {
+    pub(super) held: Vec<(ItemRef, Lease)>,
 }
 
 impl Change for Renew {
@@ -173,15 +173,15 @@ impl Change for Renew {
 }
 
 /// Takes back leases of older boots, some at a time.
-struct TakeBack {
-    boot: u64,
-    bell: Bell,
+pub(super) struct TakeBack {
+    pub(super) boot: u64,
+    pub(super) bell: Bell,
 }
 
 /// What was taken back.
-struct TakenBack {
-    items: usize,
-    told: Told,
+pub(super) struct TakenBack {
+    pub(super) items: usize,
+    pub(super) told: Told,
 }
 
 impl Change for TakeBack {

@@ -22,6 +22,8 @@ mod retain;
 mod settle;
 pub mod spec;
 pub mod submit;
+#[cfg(test)]
+mod tests;
 mod timers;
 pub mod vault;
 mod verdict;

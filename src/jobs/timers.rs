@@ -63,20 +63,22 @@ impl Jobs {
 }
 
 /// Takes some of what is due. A task that is asked about is not due again until long after its answer, or its loss.
-struct TakeDue {
-    now: Timestamp,
-    bell: Bell,
+pub(super) struct TakeDue {
+    pub(super) now: Timestamp,
+    pub(super) bell: Bell,
 }
 
-struct Taken {
-    ready: Vec<QueueName>,
-    questions: Vec<Question>,
-    deadlines: Vec<JobId>,
-    told: Told,
+/// What was taken, and what is to be done about it.
+pub(super) struct Taken {
+    pub(super) ready: Vec<QueueName>,
+    pub(super) questions: Vec<Question>,
+    pub(super) deadlines: Vec<JobId>,
+    pub(super) told: Told,
 }
 
-struct NothingDue {
-    next: Option<Timestamp>,
+/// Nothing is due, until `next`.
+pub(super) struct NothingDue {
+    pub(super) next: Option<Timestamp>,
 }
 
 impl Write for TakeDue {

@@ -408,6 +408,11 @@ pub(crate) fn somebody() -> Actor {
     }
 }
 
+/// The store on a disk that no process has open.
+pub(crate) fn open_disk(disk: &Disk) -> Store {
+    open(disk, Arc::default()).unwrap().store
+}
+
 /// Opens a store on a disk, under the test's master key.
 fn open(disk: &Disk, clock: Arc<ManualClock>) -> Result<tollgate::store::Opened, OpenError> {
     let keys = |_: StoreId| Ok(vec![MasterKey::from_base64(&Secret::new(MASTER.to_owned())).unwrap()]);
