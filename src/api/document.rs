@@ -263,6 +263,9 @@ fn examples(operation: &str) -> Option<Value> {
             "not_sent": called("It was never done", json!({ "outcome": "not_sent" })),
             "task": called("It created this task", json!({ "task_id": "7392616336519610409" })),
         }),
+        "retryDeadLetters" | "dropDeadLetters" => json!({
+            "queue": called("Those of a queue", json!({ "queue": "default" })),
+        }),
         _ => return None,
     };
     Some(examples)

@@ -59,10 +59,10 @@ use crate::catalogue::Curator;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
-use crate::jobs::Jobs;
 use crate::jobs::events::Followers;
 use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::Outbox;
+use crate::jobs::{Jobs, Throughput};
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
 use crate::relay::Relay;
@@ -74,6 +74,8 @@ pub struct Services {
     pub relay: Arc<Relay>,
     /// Durable background work.
     pub jobs: Arc<Jobs>,
+    /// How many items of each queue end in a minute.
+    pub throughput: Throughput,
     /// Who follows jobs' events.
     pub followers: Followers,
     /// What jobs log.
@@ -162,9 +164,7 @@ type Operations = (
     openai::ModelsApi,
     volcengine::VolcengineApi,
     vision::VisionApi,
-    jobs::client::JobsApi,
-    jobs::events::JobEventsApi,
-    jobs::logs::JobLogsApi,
+    jobs::Group,
     tasks::OwnApi,
     keys::KeysApi,
     upstreams::UpstreamsApi,
@@ -172,6 +172,7 @@ type Operations = (
     upstreams::ModelsApi,
     tasks::AdminTasksApi,
     audit::AuditApi,
+    jobs::admin::Group,
     operator::OperatorApi,
     open::OpenRoutes,
 );
@@ -182,9 +183,7 @@ fn service() -> OpenApiService<Operations, ()> {
         openai::ModelsApi,
         volcengine::VolcengineApi,
         vision::VisionApi,
-        jobs::client::JobsApi,
-        jobs::events::JobEventsApi,
-        jobs::logs::JobLogsApi,
+        jobs::GROUP,
         tasks::OwnApi,
         keys::KeysApi,
         upstreams::UpstreamsApi,
@@ -192,6 +191,7 @@ fn service() -> OpenApiService<Operations, ()> {
         upstreams::ModelsApi,
         tasks::AdminTasksApi,
         audit::AuditApi,
+        jobs::admin::GROUP,
         operator::OperatorApi,
         open::OpenRoutes,
     ))

@@ -1,4 +1,4 @@
-//! What the operator looks at: the gates, and the process.
+//! What the operator looks at of the process.
 
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -7,36 +7,6 @@ use super::Tag;
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin};
 use crate::store::schema::SCHEMA;
-
-/// How one gate of an account stands.
-#[derive(Debug, Object)]
-pub struct QueueView {
-    /// The upstream.
-    pub upstream: String,
-    /// The account.
-    pub account: String,
-    /// `submit`, `call` or `query`.
-    pub class: String,
-    /// How many may be in flight.
-    pub slots: u64,
-    /// How many are.
-    pub in_use: u64,
-    /// How many may wait.
-    pub capacity: u64,
-    /// How many do.
-    pub waiting: u64,
-    /// How long the oldest waiter has waited; null when nobody waits.
-    pub oldest_wait_seconds: Option<f64>,
-}
-
-/// Every gate.
-#[derive(Debug, Object)]
-pub struct QueuePage {
-    /// By upstream, account and class.
-    pub items: Vec<QueueView>,
-    /// Always null: there are few.
-    pub next_cursor: Option<String>,
-}
 
 /// What runs here.
 #[derive(Debug, Object)]
@@ -77,27 +47,6 @@ pub struct OperatorApi;
 
 #[OpenApi(tag = "Tag::Operator")]
 impl OperatorApi {
-    /// Show the queues
-    ///
-    /// How every account's gates stand, by operation class.
-    #[oai(path = "/admin/queues", method = "get", operation_id = "listQueues")]
-    async fn queues(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<QueuePage>, ApiError> {
-        let views = authorized.services.admission.view().into_iter().map(|view| QueueView {
-            upstream: view.upstream.as_ref().to_owned(),
-            account: view.account,
-            class: view.class.label().to_owned(),
-            slots: view.snapshot.slots as u64,
-            in_use: view.snapshot.in_use as u64,
-            capacity: view.snapshot.queue as u64,
-            waiting: (view.snapshot.waiting_interactive + view.snapshot.waiting_background) as u64,
-            oldest_wait_seconds: view.snapshot.oldest_wait.map(|wait| wait.as_secs_f64()),
-        });
-        Ok(Json(QueuePage {
-            items: views.collect(),
-            next_cursor: None,
-        }))
-    }
-
     /// Show what runs here
     ///
     /// The version, how long it has run, the accounts, and the limits in force.

@@ -149,6 +149,10 @@ impl Services {
         for (status, number) in self.directory.counts(self.clock.wall()) {
             metrics::keys(status, number);
         }
+        let now = self.clock.wall();
+        for view in self.jobs.queues().await.unwrap_or_default() {
+            metrics::job_queue(&view.name, &view.row, view.oldest.map(|since| now.since(since)));
+        }
         let ready = self.readiness().await.iter().all(|finding| finding.problem().is_none());
         metrics::process(ready, (self.facts.connections)());
         self.process.collect();

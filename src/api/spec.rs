@@ -24,7 +24,7 @@ pub enum Tag {
     Tasks,
     /// The log book.
     Audit,
-    /// Queues and the process.
+    /// Queues, every owner's jobs, and the process.
     Operator,
     /// Health, readiness, metrics.
     Operations,

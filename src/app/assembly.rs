@@ -19,7 +19,7 @@ use crate::jobs::events::Followers;
 use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::egress::Guard;
 use crate::jobs::webhook::{Outbox, RootSecret, Surroundings};
-use crate::jobs::{self, Jobs};
+use crate::jobs::{self, Jobs, Throughput};
 use crate::model::clock::GuardedClock;
 use crate::model::upstream::UpstreamName;
 use crate::record::Recorder;
@@ -113,6 +113,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         followers: Followers::new(store.clone(), jobs.hub().clone()),
         logs: Arc::new(LogBuffer::new(store.clone(), jobs.vault().clone())),
         jobs,
+        throughput: Throughput::default(),
         relay,
         recorder,
         admission,

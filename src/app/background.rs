@@ -108,12 +108,19 @@ async fn every_minute(services: &Services, retention: Retention, ended: jobs::Re
     }
 }
 
-/// Histograms grow until somebody drains them.
+/// Histograms grow until somebody drains them; what queues do in a minute is measured a little at a time.
 async fn upkeep(services: &Services) {
     let mut ticks = ticks(UPKEEP);
     loop {
         ticks.tick().await;
         services.metrics.run_upkeep();
+        match services.jobs.queues().await {
+            Ok(queues) => {
+                let ended = queues.into_iter().map(|view| (view.name, view.row.ended));
+                services.throughput.sample(services.clock.monotonic(), ended);
+            }
+            Err(error) => tracing::error!(error = %error, "the queues of jobs cannot be read"),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use super::account::AccountArgs;
 use super::argv;
 use super::audit::AuditArgs;
+use super::job::JobArgs;
 use super::key::KeyArgs;
 use super::model::ModelArgs;
 use super::queue::QueueArgs;
@@ -39,6 +40,7 @@ pub(super) enum Command {
     Account(AccountArgs),
     Model(ModelArgs),
     Task(TaskArgs),
+    Job(JobArgs),
     Queue(QueueArgs),
     Audit(AuditArgs),
     /// Print the OpenAPI document of the HTTP interface

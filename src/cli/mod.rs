@@ -1,8 +1,8 @@
 //! The command line: parse, choose where the admin interface is, call it, print.
 //!
-//! A command that touches keys, upstreams, models, tasks, queues or the log book is a client of the admin interface, whether that is in
-//! this process, behind the control socket or at a server elsewhere (`target`). So there is one piece of code for
-//! each thing that can be done, and it is the server's.
+//! A command that touches keys, upstreams, models, tasks, jobs, queues or the log book is a client of the admin
+//! interface, whether that is in this process, behind the control socket or at a server elsewhere (`target`). So there is
+//! one piece of code for each thing that can be done, and it is the server's.
 
 mod account;
 mod argv;
@@ -10,6 +10,7 @@ mod audit;
 mod command;
 mod error;
 mod health;
+mod job;
 mod key;
 mod keygen;
 mod model;
@@ -34,6 +35,7 @@ use self::account::{AccountAction, AccountArgs};
 use self::audit::{AuditAction, AuditArgs};
 use self::command::{Cli, Command};
 use self::error::CliError;
+use self::job::{JobAction, JobArgs};
 use self::key::{KeyAction, KeyArgs};
 use self::model::{ModelAction, ModelArgs};
 use self::output::Output;
@@ -79,13 +81,14 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
             startup::log_warnings();
             startup::run(Box::pin(sandbox::run(args)))?;
         }
-        Command::Key(KeyArgs { reach, action }) => return administer(&reach, Job::Key(action)),
-        Command::Upstream(UpstreamArgs { reach, action }) => return administer(&reach, Job::Upstream(action)),
-        Command::Account(AccountArgs { reach, action }) => return administer(&reach, Job::Account(action)),
-        Command::Model(ModelArgs { reach, action }) => return administer(&reach, Job::Model(action)),
-        Command::Task(TaskArgs { reach, action }) => return administer(&reach, Job::Task(action)),
-        Command::Queue(QueueArgs { reach, action }) => return administer(&reach, Job::Queue(action)),
-        Command::Audit(AuditArgs { reach, action }) => return administer(&reach, Job::Audit(action)),
+        Command::Key(KeyArgs { reach, action }) => return administer(&reach, Errand::Key(action)),
+        Command::Upstream(UpstreamArgs { reach, action }) => return administer(&reach, Errand::Upstream(action)),
+        Command::Account(AccountArgs { reach, action }) => return administer(&reach, Errand::Account(action)),
+        Command::Model(ModelArgs { reach, action }) => return administer(&reach, Errand::Model(action)),
+        Command::Task(TaskArgs { reach, action }) => return administer(&reach, Errand::Task(action)),
+        Command::Job(JobArgs { reach, action }) => return administer(&reach, Errand::Job(action)),
+        Command::Queue(QueueArgs { reach, action }) => return administer(&reach, Errand::Queue(action)),
+        Command::Audit(AuditArgs { reach, action }) => return administer(&reach, Errand::Audit(action)),
         Command::Keygen => keygen::run()?,
         Command::Openapi => openapi::run()?,
         Command::Health => {
@@ -102,17 +105,18 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
 }
 
 /// What is asked of the admin interface.
-enum Job {
+enum Errand {
     Key(KeyAction),
     Upstream(UpstreamAction),
     Account(AccountAction),
     Model(ModelAction),
     Task(TaskAction),
+    Job(JobAction),
     Queue(QueueAction),
     Audit(AuditAction),
 }
 
-impl Job {
+impl Errand {
     async fn run(self, target: &Target, output: Output) -> Result<ExitCode, CliError> {
         match self {
             Self::Key(action) => key::run(action, target, output).await?,
@@ -120,6 +124,7 @@ impl Job {
             Self::Account(action) => account::run(action, target, output).await?,
             Self::Model(action) => model::run(action, target, output).await?,
             Self::Task(action) => task::run(action, target, output).await?,
+            Self::Job(action) => job::run(action, target, output).await?,
             Self::Queue(action) => queue::run(action, target, output).await?,
             Self::Audit(action) => return audit::run(action, target, output).await,
         }
@@ -127,21 +132,21 @@ impl Job {
     }
 }
 
-fn administer(reach: &Reach, job: Job) -> Result<ExitCode, CliError> {
+fn administer(reach: &Reach, errand: Errand) -> Result<ExitCode, CliError> {
     let output = reach.output();
     let place = reach.place()?;
     startup::log_warnings();
     match place {
         Place::Remote(remote) => startup::run(Box::pin(async {
             let target = Target::remote(remote)?;
-            job.run(&target, output).await
+            errand.run(&target, output).await
         })),
         Place::Local => {
             let config = startup::config()?;
             startup::become_user(&config)?;
             startup::run(Box::pin(async {
                 let target = Target::local(&config).await?;
-                let done = job.run(&target, output).await;
+                let done = errand.run(&target, output).await;
                 // Also after a failure: a store that was opened here is closed in order.
                 target.close().await;
                 done

@@ -61,7 +61,7 @@ impl Jobs {
         }
         let job = self.get(viewer, id).await?;
         self.wake(&job.queue);
-        self.sooner.notify_one();
+        self.alarm.ring();
         Ok(job)
     }
 
@@ -90,7 +90,7 @@ impl Jobs {
         self.sweep(id, Sweeping::Hold(Hold::Free)).await;
         let job = self.get(Viewer::Operator, id).await?;
         self.wake(&job.queue);
-        self.sooner.notify_one();
+        self.alarm.ring();
         Ok(job)
     }
 

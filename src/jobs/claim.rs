@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bell::{Bell, Told};
+use super::ending::past_the_deadline;
 use super::lease::Leases;
 use crate::model::clock::Timestamp;
 use crate::model::id::OwnerId;
@@ -44,6 +45,24 @@ pub(super) struct Leased {
     pub(super) item: Item,
     /// What it asks, sealed.
     pub(super) body: Vec<u8>,
+}
+
+/// Whether an item's job still wants it done. Its items follow it some at a time, so one may be met that has not yet.
+#[derive(Clone, Copy)]
+enum Fate {
+    Open,
+    Cancelled,
+    TooLate,
+}
+
+impl Fate {
+    fn of(job: &Job, now: Timestamp) -> Self {
+        match (job.cancelled_at, job.deadline) {
+            (Some(_), _) => Self::Cancelled,
+            (None, Some(deadline)) if deadline <= now => Self::TooLate,
+            (None, _) => Self::Open,
+        }
+    }
 }
 
 impl Write for Claim {
@@ -97,18 +116,22 @@ impl Claim {
     fn lease(&self, edit: &mut Edit, at: ItemRef, tables: &mut Tables<'_>) -> Result<Option<Leased>, StoreError> {
         let now = tables.now();
         let (lease, until) = self.leases.next(now);
-        let (held, cancelled) = (edit.job.hold, edit.job.cancelled_at.is_some());
-        let taken = tables.edit_item(edit, at.index, |item| match (held, cancelled) {
+        let (held, fate) = (edit.job.hold, Fate::of(&edit.job, now));
+        let taken = tables.edit_item(edit, at.index, |item| match (held, fate) {
             (Hold::Held, _) => item.hold = Hold::Held,
-            (Hold::Free, true) => item.finish(ItemState::Cancelled, now),
-            (Hold::Free, false) if self.is_beyond_telling(item, now) => {
+            (Hold::Free, Fate::Cancelled) => item.finish(ItemState::Cancelled, now),
+            (Hold::Free, Fate::TooLate) => {
+                item.error = Some(past_the_deadline());
+                item.finish(ItemState::Failed, now);
+            }
+            (Hold::Free, Fate::Open) if self.is_beyond_telling(item, now) => {
                 item.error = Some(ItemError {
                     code: "OUTCOME_UNKNOWN".to_owned(),
                     message: "it may have been sent so long ago that the record cannot tell any more".to_owned(),
                 });
                 item.finish(ItemState::Unknown, now);
             }
-            (Hold::Free, false) => {
+            (Hold::Free, Fate::Open) => {
                 item.state = ItemState::Running;
                 item.lease = Some(lease);
                 item.wake_at = Some(until);

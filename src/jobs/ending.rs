@@ -67,8 +67,8 @@ pub(super) enum Ending {
 /// What an item was answered, sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// The reply, sealed.
-    pub(super) sealed: Vec<u8>,
+    /// The reply, sealed; `None` where it was too large to keep.
+    pub(super) sealed: Option<Vec<u8>>,
     /// Its status.
     pub(super) status: u16,
     /// Until when what it names can be fetched.
@@ -116,9 +116,9 @@ impl Ending {
             item.expires_at = outcome.expires_at;
         }
         match self {
-            Self::Succeeded(_) => {
+            Self::Succeeded(outcome) => {
                 item.attempts += u32::from(item.task.is_none());
-                item.error = None;
+                item.error = outcome.sealed.is_none().then(too_large);
                 item.finish(ItemState::Succeeded, now);
             }
             Self::Failed(error, _) => {
@@ -185,7 +185,12 @@ impl Ending {
                     Heard::No => task.unanswered.saturating_add(1),
                 };
                 let ends_at = task.submitted_at.plus(Duration::from_secs(job.limits.task.into()));
-                if ends_at <= now {
+                if job.cancelled_at.is_some() {
+                    item.finish(ItemState::Cancelled, now);
+                } else if job.deadline.is_some_and(|deadline| deadline <= now) {
+                    item.error = Some(past_the_deadline());
+                    item.finish(ItemState::Failed, now);
+                } else if ends_at <= now {
                     item.error = Some(ItemError {
                         code: "TASK_TIMEOUT".to_owned(),
                         message: format!("the task had not ended after {} seconds", job.limits.task),
@@ -220,6 +225,17 @@ pub(super) fn past_the_deadline() -> ItemError {
         message: "the job's deadline passed before it ended".to_owned(),
     }
 }
+
+/// Why there is no result, although there was one.
+fn too_large() -> ItemError {
+    ItemError {
+        code: "RESULT_TOO_LARGE".to_owned(),
+        message: format!("it succeeded, but its result has more than {MOST_RESULT} bytes and was not kept"),
+    }
+}
+
+/// The largest result that is kept, in bytes.
+pub(super) const MOST_RESULT: usize = 16 * 1024 * 1024;
 
 /// How long after a cut it is looked what came of the call.
 const AFTER_CUT: Duration = Duration::from_secs(5);

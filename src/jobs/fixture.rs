@@ -72,7 +72,8 @@ pub(super) async fn submit(store: &Store, id: JobId, items: u32) {
     };
     let insert = move |tables: &mut Tables<'_>| {
         let items: Vec<_> = (0..items).map(new).collect();
-        tables.insert_job(id, job.clone(), &items).map(drop)
+        let edit = tables.insert_job(id, job.clone(), &items)?;
+        tables.close_job(edit).map(drop)
     };
     store.change(With(insert)).await.unwrap();
 }

@@ -15,7 +15,7 @@ use crate::model::id::JobId;
 use crate::model::job::item::{ItemError, Lease};
 use crate::model::job::{Item, ItemRef, ItemState, QueueName};
 use crate::store::error::StoreError;
-use crate::store::jobs::index::{self, Due};
+use crate::store::jobs::index::{self, Timer};
 use crate::store::jobs::item;
 use crate::store::{Change, Tables, Urgency};
 
@@ -195,11 +195,16 @@ impl Change for TakeBack {
         // A lease ends at most its length from now, unless the clock was put back meanwhile.
         let mut behind = None;
         loop {
-            let due = index::due(tables.view(), Timestamp::from_micros(i64::MAX), behind, STEP)?;
+            let due = index::due(
+                tables.view(),
+                Timer::Item,
+                Timestamp::from_micros(i64::MAX),
+                behind,
+                STEP,
+            )?;
             let Some((last, _)) = due.last() else { return Ok(taken) };
             behind = Some(*last);
-            for (_, due) in due {
-                let Due::Item(at) = due else { continue };
+            for (_, at) in due {
                 let Some(item) = item::get(tables.view(), at)? else {
                     continue;
                 };

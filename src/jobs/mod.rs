@@ -2,8 +2,8 @@
 //!
 //! A job is accepted with one commit and ends with one; in between every step of every item is a commit too. Items are
 //! leased by workers of this process ([`claim`], [`worker`]), which take the same way as any call: `Relay::run`, in the
-//! background lane. A submit's task is then polled until it ends ([`poll`]), without a worker. Whatever is due at a
-//! moment stands in one index, which one loop follows ([`timers`]).
+//! background lane. A submit's task is then polled until it ends ([`poll`]), without a worker. What is due at a moment
+//! stands in one index, by kind, which a loop each follows ([`timers`]).
 
 mod bell;
 mod change;
@@ -24,6 +24,7 @@ pub mod spec;
 pub mod submit;
 #[cfg(test)]
 mod tests;
+mod throughput;
 mod timers;
 pub mod vault;
 mod verdict;
@@ -35,7 +36,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -44,11 +45,13 @@ pub use self::line::QueueView;
 pub use self::retain::Retention;
 pub use self::spec::{ItemSpec, JobSpec, Private};
 pub use self::submit::Submitted;
+pub use self::throughput::Throughput;
 
 use self::bell::Bell;
 use self::hub::Hub;
 use self::lease::{Leases, Return};
 use self::line::Line;
+use self::timers::Alarm;
 use self::vault::Vault;
 use self::webhook::Outbox;
 use crate::auth::Directory;
@@ -76,8 +79,7 @@ pub struct Jobs {
     bell: Bell,
     lines: BTreeMap<QueueName, Line>,
     leases: Leases,
-    /// Told when something may be due sooner than what the loop of timers sleeps for.
-    sooner: Notify,
+    alarm: Alarm,
     polls: Arc<Semaphore>,
     workers: TaskTracker,
     /// Fires when nothing new is let in or taken any more.
@@ -151,7 +153,7 @@ impl Jobs {
             },
             lines,
             leases: Leases::new(store.boot()),
-            sooner: Notify::new(),
+            alarm: Alarm::default(),
             polls: Arc::new(Semaphore::new(POLLS)),
             workers: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -176,6 +178,7 @@ impl Jobs {
             tokio::join!(
                 futures_util::future::join_all(lines),
                 self.follow_timers(),
+                self.follow_questions(),
                 self.keep_leases()
             );
         };

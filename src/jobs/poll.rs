@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Jobs;
 use super::ending::{Ending, Heard};
 use super::settle::Holder;
+use super::timers::NothingDue;
 use crate::model::clock::Timestamp;
 use crate::model::id::OwnerId;
 use crate::model::job::item::{ItemError, Task};
@@ -19,20 +20,43 @@ use crate::model::task::TaskState;
 use crate::relay::inquiry::Inquiry;
 use crate::relay::meaning::Meaning;
 use crate::relay::{Answer, Content};
+use crate::store::error::{StoreError, WriteError};
+use crate::store::jobs::index::{self, Timer};
+use crate::store::jobs::item;
+use crate::store::{Rows, Tables, Write};
 
 /// A question that is to be put.
 pub(super) struct Question {
-    pub(super) at: ItemRef,
-    pub(super) owner: OwnerId,
-    pub(super) item: Item,
-    pub(super) task: Task,
+    at: ItemRef,
+    owner: OwnerId,
+    item: Item,
+    task: Task,
     /// What the item asks, sealed.
-    pub(super) body: Vec<u8>,
+    body: Vec<u8>,
 }
 
 impl Jobs {
+    /// Puts as many questions that are due as may be under way, once one may.
+    pub(super) async fn put_questions(self: &Arc<Self>) -> Result<(), WriteError<NothingDue>> {
+        let slot = Arc::clone(&self.polls).acquire_owned().await;
+        let Ok(slot) = slot else {
+            return Err(StoreError::Closed.into());
+        };
+        let taking = TakeQuestions {
+            now: self.clock.wall(),
+            limit: self.polls.available_permits() + 1,
+        };
+        let mut slot = Some(slot);
+        for question in self.store.write(taking).await? {
+            let free = || Arc::clone(&self.polls).try_acquire_owned().ok();
+            let slot = slot.take().or_else(free);
+            self.workers.spawn(Arc::clone(self).ask(question, slot));
+        }
+        Ok(())
+    }
+
     /// Puts a question, and writes down what it told.
-    pub(super) async fn ask(self: Arc<Self>, question: Question, _slot: OwnedSemaphorePermit) {
+    async fn ask(self: Arc<Self>, question: Question, slot: Option<OwnedSemaphorePermit>) {
         let Question {
             at,
             owner,
@@ -55,6 +79,7 @@ impl Jobs {
             req_json: Some(req_json.unwrap_or_else(|| RETURN_URL.to_owned())),
         };
         let answer = self.relay.inquire(inquiry).await;
+        drop(slot);
         let now = self.clock.wall();
         let ending = match answer {
             Ok(Answer {
@@ -116,6 +141,50 @@ impl Jobs {
     }
 }
 
+/// Takes questions that are due. One that was taken is due again long after its answer, or its loss.
+pub(super) struct TakeQuestions {
+    pub(super) now: Timestamp,
+    pub(super) limit: usize,
+}
+
+impl Write for TakeQuestions {
+    type Plan = Vec<ItemRef>;
+    type Done = Vec<Question>;
+    type Refusal = NothingDue;
+
+    fn plan(&mut self, rows: &mut impl Rows) -> Result<Vec<ItemRef>, WriteError<NothingDue>> {
+        let due = index::due(rows, Timer::Question, self.now, None, self.limit)?;
+        if due.is_empty() {
+            let next = index::next_due(rows, Timer::Question)?;
+            return Err(WriteError::Refused(NothingDue { next }));
+        }
+        Ok(due.into_iter().map(|(_, at)| at).collect())
+    }
+
+    fn apply(&mut self, due: Vec<ItemRef>, tables: &mut Tables<'_>) -> Result<Vec<Question>, StoreError> {
+        let again_at = tables.now().plus(ASKED);
+        let mut questions = Vec::with_capacity(due.len());
+        for at in due {
+            let mut edit = tables.edit_job(at.job)?.ok_or_else(|| StoreError::orphan(at))?;
+            let item = tables.edit_item(&mut edit, at.index, |item| item.wake_at = Some(again_at))?;
+            let owner = edit.job.owner;
+            tables.close_job(edit)?;
+            let body = item::body(tables.view(), at)?.unwrap_or_default();
+            let Some((item, task)) = item.and_then(|item| Some((item.clone(), item.task?))) else {
+                return Err(StoreError::orphan(at));
+            };
+            questions.push(Question {
+                at,
+                owner,
+                item,
+                task,
+                body,
+            });
+        }
+        Ok(questions)
+    }
+}
+
 /// The query that belongs to an item's submit.
 const fn query_of(item: &Item) -> Operation {
     match item.operation {
@@ -158,6 +227,9 @@ fn result_lives(body: &[u8]) -> Option<Duration> {
 
 /// How a result is asked for where its submitter says nothing else: as URLs, not as base64.
 const RETURN_URL: &str = r#"{"return_url":true}"#;
+
+/// How long a question may take before it is put again.
+const ASKED: Duration = Duration::from_mins(2);
 
 /// How long a new task may be unknown to the provider.
 const NEW: Duration = Duration::from_secs(30);

@@ -80,8 +80,8 @@ impl Change for Settle {
         if !heard {
             return Ok(settled);
         }
-        if let Some(outcome) = self.ending.outcome() {
-            tables.put_result(self.at, &outcome.sealed)?;
+        if let Some(sealed) = self.ending.outcome().and_then(|outcome| outcome.sealed.as_ref()) {
+            tables.put_result(self.at, sealed)?;
         }
         if let Some(key) = self.key.filter(|_| self.ending.spends_the_key()) {
             forget(tables, &key)?;
@@ -131,7 +131,7 @@ impl Jobs {
                     self.wake(&queue);
                 }
                 if settled.due {
-                    self.sooner.notify_one();
+                    self.alarm.ring();
                 }
             }
             Err(error) => {

@@ -1,5 +1,7 @@
 //! Accepting a job: what it asks is vetted, sealed, and committed at once.
 
+use std::time::Duration;
+
 use super::bell::{Bell, Told};
 use super::webhook::NotAccepted;
 use super::{ItemSpec, JobError, JobSpec, Jobs, Viewer};
@@ -119,7 +121,7 @@ impl Jobs {
                 let job = job.ok_or(JobError::NotFound)?;
                 self.wake(&job.queue);
                 if job.not_before.is_some() || job.deadline.is_some() {
-                    self.sooner.notify_one();
+                    self.alarm.ring();
                 }
                 Ok(Submitted {
                     id,
@@ -169,8 +171,9 @@ impl Jobs {
             req_json: spec.req_json.clone(),
         };
         let not_before = not_before.filter(|moment| *moment > now);
+        let turn = now.plus(SPACING.saturating_mul(at.index));
         Ok(NewItem {
-            item: Item::new(spec.operation, spec.model.clone(), now, not_before),
+            item: Item::new(spec.operation, spec.model.clone(), turn, not_before),
             body: self.vault.seal_body(at, &body)?,
         })
     }
@@ -266,3 +269,7 @@ impl Write for Enqueue {
         Ok(Enqueued::Now(told))
     }
 }
+
+/// The items of a batch take their places in line as if they came so far apart: a large one does not hold up whatever is
+/// submitted after it.
+const SPACING: Duration = Duration::from_millis(100);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use super::claim::Leased;
-use super::ending::{Ending, Outcome};
+use super::ending::{Ending, MOST_RESULT, Outcome};
 use super::settle::Holder;
 use super::verdict::{self, Leeway};
 use super::{JobError, Jobs};
@@ -127,8 +127,9 @@ impl Jobs {
 
     /// Seals a reply, to be kept with its item.
     pub(super) fn keep(&self, at: ItemRef, reply: &Reply) -> Result<Outcome, JobError> {
+        let fits = reply.body.len() <= MOST_RESULT;
         Ok(Outcome {
-            sealed: self.vault.seal_result(at, reply)?,
+            sealed: fits.then(|| self.vault.seal_result(at, reply)).transpose()?,
             status: reply.status.as_u16(),
             expires_at: None,
         })

@@ -7,6 +7,7 @@
 mod claim;
 pub mod error;
 mod intent;
+mod note;
 mod observation;
 mod pending;
 pub mod recovery;

@@ -147,7 +147,7 @@ catalogue! {
     /// Items that a worker may take, in the order in which they are taken. Key: queue, a zero byte, the priority turned
     /// round, since when it waits, job and position.
     job_ready: &'static [u8] = JOB_READY "job_ready.v1";
-    /// What is to be done at a moment. Key: moment, kind, job and position.
+    /// What is to be done at a moment. Key: kind, moment, job and position.
     job_timers: [u8; 29] = JOB_TIMERS "job_timers.v1";
     /// What happened to jobs. Key: job and sequence number.
     job_events: [u8; 24] = JOB_EVENTS "job_events.v1";

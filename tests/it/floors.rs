@@ -114,6 +114,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Single imports beside the table: who, what, and why it is right.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("telemetry", "model::key", "closed label sets are the model's enums"),
+    ("telemetry", "model::job", "closed label sets are the model's enums"),
     (
         "telemetry",
         "model::operation",

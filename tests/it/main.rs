@@ -18,6 +18,8 @@ mod disk;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod floors;
@@ -36,6 +38,8 @@ mod lasting;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod models;
@@ -49,6 +53,8 @@ mod passthrough;
 mod path;
 #[cfg(test)]
 mod pools;
+#[cfg(test)]
+mod queues;
 #[cfg(test)]
 mod quotas;
 #[cfg(test)]

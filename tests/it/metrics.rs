@@ -102,6 +102,32 @@ async fn closed_sets_are_there_before_their_first_event() {
             "{reason}"
         );
     }
+    for queue in ["default", "content_generation", "roadmap_workflow", "media"] {
+        for state in ["ready", "retrying", "polling", "dead"] {
+            let labels = [("queue", queue), ("state", state)];
+            assert!(scrape.value("tollgate_jobs", &labels).is_some(), "{queue} {state}");
+        }
+        for name in ["enqueued_total", "taken_total", "ended_total", "duration_seconds_count"] {
+            let name = format!("tollgate_job_{name}");
+            assert!(scrape.value(&name, &[("queue", queue)]).is_some(), "{name} {queue}");
+        }
+        for outcome in [
+            "succeeded",
+            "failed",
+            "unknown",
+            "retried",
+            "bounced",
+            "dead",
+            "polling",
+        ] {
+            let labels = [("queue", queue), ("outcome", outcome)];
+            assert!(scrape.value("tollgate_job_attempts_total", &labels).is_some());
+        }
+    }
+    for outcome in ["pending", "done", "failed", "unanswered"] {
+        let labels = [("outcome", outcome)];
+        assert!(scrape.value("tollgate_job_polls_total", &labels).is_some(), "{outcome}");
+    }
     assert_eq!(
         scrape.value("tollgate_build_info", &[("version", env!("CARGO_PKG_VERSION"))]),
         Some(1.0)

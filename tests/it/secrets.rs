@@ -30,6 +30,7 @@ const UPSTREAM_KEY: &str = "AKLTcanary";
 const UPSTREAM_SECRET: &str = "upstream-secret-canary";
 const ADMIN_TOKEN: &str = "admin-token-canary-0123456789abcdef";
 const METRICS_TOKEN: &str = "metrics-token-canary";
+const CALLBACK_SECRET: &str = "callback-secret-canary-0123456789abcdef";
 /// Keys of OpenAI-compatible upstreams: one of the environment, one that is added.
 const OPENAI_KEY: &str = "openai-key-canary-0123456789abcdef";
 const ADDED_KEY: &str = "added-key-canary-0123456789abcdef";
@@ -93,6 +94,7 @@ fn a_mistake_in_a_secret_is_told_without_it() {
         ("ENCRYPTION_PASSPHRASE", "canary"),
         ("ADMIN_TOKEN", "canary"),
         ("METRICS_TOKEN", "canary with blanks"),
+        ("INTERNAL_CALLBACK_SECRET", "canary"),
         ("OPENAI_API_KEY", "canary with blanks"),
         ("VOLC_SECRETKEY", "canary,canary-two"),
         ("DATABASE_URL", "postgres://user:canary@host/db"),
@@ -154,6 +156,7 @@ impl Run {
             UPSTREAM_SECRET,
             ADMIN_TOKEN,
             METRICS_TOKEN,
+            CALLBACK_SECRET,
             OPENAI_KEY,
             ADDED_KEY,
             PROMPT,
@@ -242,7 +245,11 @@ impl Run {
         self.post(client, "/v1/get-result", &query_body("7392616336519610409"))
             .await;
         self.keep(client, Method::GET, "/v1/tasks", "").await;
-        self.keep(client, Method::GET, "/v1/key", "").await;
+        // The one answer that shows what webhooks are signed with: from then on it is searched for in all others.
+        let own_key = client.get("/v1/key").await.json();
+        let webhook_secret = own_key["webhook_secret"].as_str().unwrap();
+        assert!(webhook_secret.starts_with("whsec_"));
+        self.canaries.push(webhook_secret.to_owned());
     }
 
     /// Credentials in every wrong shape and place.
@@ -392,6 +399,7 @@ fn vars(upstream: &str, store: &str) -> Vec<(&'static str, String)> {
         ("VOLC_DEADLINE", "6s"),
         ("ADMIN_TOKEN", ADMIN_TOKEN),
         ("METRICS_TOKEN", METRICS_TOKEN),
+        ("INTERNAL_CALLBACK_SECRET", CALLBACK_SECRET),
         ("OPENAI_API_KEY", OPENAI_KEY),
         ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1"),
         ("MAX_RESPONSE_BYTES", "64KiB"),

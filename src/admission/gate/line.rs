@@ -124,7 +124,7 @@ impl<K: Copy + Eq + Hash, B> Line<K, B> {
         if self.take(key, now) {
             return Joined::Served;
         }
-        if self.arrivals.len() >= self.capacity.queue {
+        if *self.waiting.of(lane) >= self.capacity.queue_of(lane) {
             return Joined::Full;
         }
         let member = self.member(key);

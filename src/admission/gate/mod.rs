@@ -44,10 +44,24 @@ use crate::model::lane::Lane;
 pub struct Capacity {
     /// Most slots in use at once.
     pub slots: NonZeroUsize,
-    /// Most waiters at once, all keys and both lanes together; 0 = nobody waits.
+    /// Most waiters in the interactive lane at once, all keys together; 0 = nobody waits there.
     pub queue: usize,
     /// Most slots one key may hold; while it holds them, the other keys pass it in line.
     pub per_key: Option<NonZeroUsize>,
+}
+
+impl Capacity {
+    /// Most waiters in the background lane at once. How much background work there is at a time is bounded where it comes
+    /// from; it is to wait here rather than come again, and takes nobody's place who holds a connection open.
+    pub const BACKGROUND: usize = 4096;
+
+    /// Most waiters in a lane at once.
+    pub(super) const fn queue_of(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Interactive => self.queue,
+            Lane::Background => Self::BACKGROUND,
+        }
+    }
 }
 
 /// What a gate looks like at one moment.

@@ -132,6 +132,12 @@ impl ApiError {
         self.code
     }
 
+    /// Its sentence.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Its status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {

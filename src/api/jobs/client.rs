@@ -7,6 +7,7 @@ use poem_openapi::payload::Json;
 use super::events::job_id;
 use super::read;
 use super::schema::JobRequest;
+use super::search::{self, Filter};
 use super::view::{Accepted, JobPage, JobView, WrittenItems};
 use crate::api::error::ApiError;
 use crate::api::guard::{Authorized, NoBody, Raw, ToJobs};
@@ -14,8 +15,7 @@ use crate::api::{Services, Tag, page, relayed};
 use crate::jobs::submit::Origin;
 use crate::jobs::{Results, Viewer};
 use crate::model::id::{JobId, OwnerId};
-use crate::model::job::{ItemRef, Job, JobState};
-use crate::store::jobs::{self, index};
+use crate::model::job::{ItemRef, JobState};
 
 /// The routes of a client's own jobs.
 pub struct JobsApi;
@@ -164,24 +164,15 @@ async fn own(
     let limit = page::limit(limit)?;
     let key = &services.store.keyring().cursor;
     let name = format!("jobs of {owner}");
-    let before = page::place(key, &name, cursor)?.unwrap_or(JobId::from_bits(u128::MAX));
+    let before = page::place(key, &name, cursor)?.unwrap_or(search::NEWEST);
+    let filter = Filter {
+        owner: Some(owner),
+        state,
+        queue: None,
+    };
     let (found, end) = services
         .store
-        .read_aside(move |rows| {
-            let ids = index::of_owner(rows, owner, before, LOOKED_AT.max(limit))?;
-            let mut found: Vec<(JobId, Job)> = Vec::with_capacity(limit);
-            let mut last = None;
-            let more = ids.len() == LOOKED_AT.max(limit);
-            for id in ids {
-                if found.len() == limit {
-                    return Ok((found, last));
-                }
-                last = Some(id);
-                let job = jobs::get(rows, id)?.filter(|job| state.is_none_or(|state| job.state == state));
-                found.extend(job.map(|job| (id, job)));
-            }
-            Ok((found, last.filter(|_| more)))
-        })
+        .read_aside(move |rows| search::jobs(rows, &filter, before, limit))
         .await?;
     let views = found.iter().map(|(id, job)| JobView::new(&services.jobs, *id, job));
     Ok(JobPage {
@@ -189,6 +180,3 @@ async fn own(
         next_cursor: end.map(|end| page::cursor(key, &name, end)),
     })
 }
-
-/// Jobs of an owner that one page looks at, whatever it leaves out.
-const LOOKED_AT: usize = 1000;

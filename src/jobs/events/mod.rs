@@ -22,6 +22,7 @@ use crate::model::job::event::JobEvent;
 use crate::store::error::StoreError;
 use crate::store::jobs::{self, event};
 use crate::store::{Rows, Store};
+use crate::telemetry::metrics::{self, JobEventStream};
 
 /// Lets owners follow their jobs.
 pub struct Followers {
@@ -50,6 +51,7 @@ pub struct Follower<A> {
     heartbeat: Interval,
     next: Next,
     _seat: Seat,
+    _open: JobEventStream,
 }
 
 /// What a follower does next.
@@ -134,6 +136,7 @@ impl Followers {
             heartbeat,
             next: Next::Read,
             _seat: seat,
+            _open: metrics::job_event_stream(),
         })))
     }
 }

@@ -9,7 +9,7 @@ use crate::model::job::queue::Standing;
 use crate::model::job::{Hold, Item, ItemRef, ItemState, Job, JobState, QueueName, Tally};
 use crate::store::Reader;
 use crate::store::error::StoreError;
-use crate::store::jobs::index::{self, Due};
+use crate::store::jobs::index::{self, Timer};
 use crate::store::jobs::{event, item, queue};
 
 /// The rows as they are, and what is known of them besides.
@@ -108,22 +108,30 @@ impl Check<'_> {
     /// What waits for a moment is due then, in the order of the moments. A deadline that has passed may have been taken.
     fn timers(&self, rows: &Rows, reader: &mut Reader) -> Result<(), StoreError> {
         let now = self.world.clock.wall();
-        let passed = |due: &Due| match due {
-            Due::Deadline(id) => rows.jobs.iter().any(|(found, job, _)| {
-                found == id && !job.state.is_finished() && job.deadline.is_some_and(|deadline| deadline <= now)
-            }),
-            Due::Item(_) => false,
+        let timer_of = |item: &Item| match item.state {
+            ItemState::Polling => Timer::Question,
+            _ => Timer::Item,
         };
-        let items = rows.items().filter(|(_, _, item)| item.hold == Hold::Free);
-        let items = items.filter_map(|(_, at, item)| Some((item.wake_at?, Due::Item(at))));
-        let deadlines = rows.jobs.iter().filter(|(_, job, _)| !job.state.is_finished());
-        let deadlines = deadlines.filter_map(|(id, job, _)| Some((job.deadline?, Due::Deadline(*id))));
-        let mut expected: Vec<_> = items.chain(deadlines).collect();
-        expected.sort_unstable();
-        let expected: Vec<_> = expected.into_iter().map(|(_, due)| due).filter(|due| !passed(due)).collect();
-        let found = index::due(reader, Timestamp::from_micros(i64::MAX), None, usize::MAX)?;
-        let found: Vec<_> = found.into_iter().map(|(_, due)| due).filter(|due| !passed(due)).collect();
-        assert_eq!(found, expected, "what is due");
+        for timer in [Timer::Item, Timer::Question] {
+            let items = rows.items().filter(|(_, _, item)| {
+                timer_of(item) == timer && (item.hold == Hold::Free || item.state != ItemState::Queued)
+            });
+            let mut waiting: Vec<_> = items.filter_map(|(_, at, item)| Some((item.wake_at?, at))).collect();
+            waiting.sort_unstable();
+            let waiting: Vec<_> = waiting.into_iter().map(|(_, at)| at).collect();
+            assert_eq!(due(reader, timer)?, waiting, "{timer:?}");
+        }
+        let has_passed = |id: JobId| {
+            let job = rows.jobs.iter().find(|(found, ..)| *found == id);
+            job.and_then(|(_, job, _)| job.deadline).is_some_and(|deadline| deadline <= now)
+        };
+        let open = rows.jobs.iter().filter(|(_, job, _)| !job.state.is_finished());
+        let mut deadlines: Vec<_> = open.filter_map(|(id, job, _)| Some((job.deadline?, *id))).collect();
+        deadlines.sort_unstable();
+        let deadlines: Vec<_> = deadlines.into_iter().map(|(_, id)| id).filter(|id| !has_passed(*id)).collect();
+        let found = due(reader, Timer::Deadline)?.into_iter().map(|at| at.job);
+        let found: Vec<_> = found.filter(|id| !has_passed(*id)).collect();
+        assert_eq!(found, deadlines, "deadlines");
         Ok(())
     }
 
@@ -150,6 +158,11 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+fn due(reader: &mut Reader, timer: Timer) -> Result<Vec<ItemRef>, StoreError> {
+    let found = index::due(reader, timer, Timestamp::from_micros(i64::MAX), None, usize::MAX)?;
+    Ok(found.into_iter().map(|(_, at)| at).collect())
 }
 
 /// An item has what its state needs, and nothing else.

@@ -14,6 +14,7 @@ use super::claim::{Claim, Leased};
 use super::ending::{Ending, Outcome};
 use super::fixture::{self, NOW};
 use super::lease::{Leases, Renew, Return, TakeBack};
+use super::poll::TakeQuestions;
 use super::settle::{Holder, Settle};
 use super::timers::{NothingDue, TakeDue, Taken};
 use super::webhook::egress::{Guard, SystemResolver};
@@ -130,9 +131,17 @@ impl World {
         }
     }
 
-    /// Takes what is due. Returns how many questions are to be put.
-    async fn due_questions(&self) -> usize {
-        self.take_due().await.map_or(0, |taken| taken.questions.len())
+    /// Takes the questions that are due. Returns how many there were.
+    async fn take_questions(&self) -> usize {
+        let taking = TakeQuestions {
+            now: self.clock.wall(),
+            limit: 64,
+        };
+        match self.store.write(taking).await {
+            Ok(questions) => questions.len(),
+            Err(WriteError::Refused(_)) => 0,
+            Err(WriteError::Store(error)) => panic!("{error}"),
+        }
     }
 
     async fn renew(&self, held: Vec<(ItemRef, Lease)>) {
@@ -209,7 +218,7 @@ impl World {
 /// What an item was answered, as far as these tests care.
 fn answered() -> Outcome {
     Outcome {
-        sealed: vec![1],
+        sealed: Some(vec![1]),
         status: 200,
         expires_at: None,
     }

@@ -208,6 +208,7 @@ impl Run {
             }
             Step::TakeDue { reach } => {
                 let taken = self.world.take_due().await;
+                self.world.take_questions().await;
                 for id in taken.into_iter().flat_map(|taken| taken.deadlines) {
                     if reach == Reach::Whole {
                         self.world.sweep(id, Sweeping::Deadline).await;

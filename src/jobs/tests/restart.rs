@@ -173,11 +173,11 @@ async fn a_question_that_was_being_put_when_the_process_ended_is_put_again_at_on
     let mut world = world().await;
     world.submit_task().await;
     world.pass(Duration::from_secs(2));
-    assert!(world.due_questions().await == 1 && world.due_questions().await == 0);
+    assert!(world.take_questions().await == 1 && world.take_questions().await == 0);
 
     world.restart().await;
 
-    assert_eq!(world.due_questions().await, 1);
+    assert_eq!(world.take_questions().await, 1);
 }
 
 fn pending() -> Ending {

@@ -84,6 +84,8 @@ impl Outbox {
             };
             flights.in_the_air.push(Box::pin(flight));
         }
+        // By the clock as it is now: reading took its time.
+        let now = self.clock.wall();
         Ok(next.map_or(LONGEST, |next| next.since(now)).min(LONGEST))
     }
 

@@ -43,7 +43,7 @@ mod tests {
         assert_eq!(headers["webhook-timestamp"], "1614265330");
         assert_eq!(
             headers["webhook-signature"],
-            "v1,g0hM9SsE+OTPJTGt/tmKtSyl/s6Hhgd8o1WTbHMUG8w="
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
         );
     }
 }

@@ -10,13 +10,15 @@ use crate::model::clock::Timestamp;
 use crate::model::id::{JobId, OwnerId};
 use crate::model::job::{Hold, Item, ItemRef, ItemState, Job, JobState, QueueName};
 
-/// What is due at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Due {
-    /// An item: what it waits for follows from its state.
-    Item(ItemRef),
-    /// A job's deadline.
-    Deadline(JobId),
+/// What is due at moments, each kind in an order of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// Waits of items that end, and leases that do.
+    Item,
+    /// Questions about tasks.
+    Question,
+    /// Deadlines of jobs; the item's position is 0.
+    Deadline,
 }
 
 /// A place among what is due, to go on behind.
@@ -120,44 +122,52 @@ pub fn dead_letters(
         .collect()
 }
 
-/// Up to `limit` things that are due until a moment, earliest first, those behind a place only.
+/// Up to `limit` things of a kind that are due until a moment, earliest first, those behind a place only.
 ///
 /// # Errors
 /// [`StoreError`] when a row cannot be read.
 pub fn due(
     rows: &mut impl Rows,
+    timer: Timer,
     until: Timestamp,
     behind: Option<DuePlace>,
     limit: usize,
-) -> Result<Vec<(DuePlace, Due)>, StoreError> {
+) -> Result<Vec<(DuePlace, ItemRef)>, StoreError> {
+    let from = behind.map_or(Bound::Included(timer.bounds().0), |place| Bound::Excluded(place.0));
     let mut end = [0xff; 29];
-    write(&mut end, 0, &moment(until));
-    let from = behind.map_or(Bound::Unbounded, |place| Bound::Excluded(place.0));
+    write(&mut end, 0, &[timer as u8]);
+    write(&mut end, 1, &moment(until));
     rows.job_timers()?
         .range::<[u8; 29]>((from, Bound::Included(end)))?
         .take(limit)
         .map(|row| {
             let key = row?.0.value();
-            Ok((DuePlace(key), read_due(&key)))
+            Ok((DuePlace(key), last_item(&key)))
         })
         .collect()
 }
 
-/// When something is due next, behind a place.
+/// When something of a kind is due next.
 ///
 /// # Errors
 /// [`StoreError`] when a row cannot be read.
-pub fn next_due(rows: &mut impl Rows, behind: Option<DuePlace>) -> Result<Option<Timestamp>, StoreError> {
-    let from = behind.map_or(Bound::Unbounded, |place| Bound::Excluded(place.0));
-    let first = rows
-        .job_timers()?
-        .range::<[u8; 29]>((from, Bound::Unbounded))?
-        .next()
-        .transpose()?;
+pub fn next_due(rows: &mut impl Rows, timer: Timer) -> Result<Option<Timestamp>, StoreError> {
+    let (from, to) = timer.bounds();
+    let first = rows.job_timers()?.range(from..=to)?.next().transpose()?;
     Ok(first.and_then(|(key, _)| {
-        let micros = *key.value().first_chunk::<8>()?;
+        let micros = key.value().get(1..)?.first_chunk::<8>().copied()?;
         Some(Timestamp::from_micros(i64::from_be_bytes(micros)))
     }))
+}
+
+impl Timer {
+    /// Every key of its kind lies between these.
+    fn bounds(self) -> ([u8; 29], [u8; 29]) {
+        let (mut from, mut to) = ([0; 29], [0xff; 29]);
+        write(&mut from, 0, &[self as u8]);
+        write(&mut to, 0, &[self as u8]);
+        (from, to)
+    }
 }
 
 /// Up to `limit` jobs that ended before a moment, the earliest first.
@@ -222,13 +232,17 @@ pub(super) fn ready_key(job: &Job, at: ItemRef, item: &Item) -> Option<Vec<u8>> 
 
 /// When something is due for an item, if it is.
 pub(super) fn timer_key(at: ItemRef, item: &Item) -> Option<[u8; 29]> {
-    item.wake_at
-        .filter(|_| !item.state.is_finished() && item.hold == Hold::Free)
-        .map(|when| due_key(when, ITEM, at))
+    let timer = match item.state {
+        ItemState::Queued if item.hold == Hold::Held => return None,
+        ItemState::Queued | ItemState::Running => Timer::Item,
+        ItemState::Polling => Timer::Question,
+        _ => return None,
+    };
+    item.wake_at.map(|when| due_key(timer, when, at))
 }
 
 pub(super) fn deadline_key(when: Timestamp, id: JobId) -> [u8; 29] {
-    due_key(when, DEADLINE, ItemRef { job: id, index: 0 })
+    due_key(Timer::Deadline, when, ItemRef { job: id, index: 0 })
 }
 
 pub(super) fn item_key(at: ItemRef) -> [u8; 20] {
@@ -245,20 +259,12 @@ pub(super) fn numbered_key(id: JobId, number: u64) -> [u8; 24] {
     key
 }
 
-fn due_key(when: Timestamp, kind: u8, at: ItemRef) -> [u8; 29] {
+fn due_key(timer: Timer, when: Timestamp, at: ItemRef) -> [u8; 29] {
     let mut key = [0; 29];
-    write(&mut key, 0, &moment(when));
-    write(&mut key, 8, &[kind]);
+    write(&mut key, 0, &[timer as u8]);
+    write(&mut key, 1, &moment(when));
     write(&mut key, 9, &item_key(at));
     key
-}
-
-fn read_due(key: &[u8; 29]) -> Due {
-    let at = last_item(key);
-    match key.get(8) {
-        Some(&DEADLINE) => Due::Deadline(at.job),
-        _ => Due::Item(at),
-    }
 }
 
 fn queue_prefix(queue: &QueueName) -> Vec<u8> {
@@ -305,9 +311,6 @@ pub(super) fn last_item(key: &[u8]) -> ItemRef {
     }
 }
 
-const ITEM: u8 = 0;
-const DEADLINE: u8 = 1;
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -321,8 +324,8 @@ mod tests {
         #[test]
         fn what_is_due_reads_back_and_sorts_by_its_moment(a: (u32, u128, u32), b: (u32, u128, u32)) {
             let at = |(_, job, index): (u32, u128, u32)| ItemRef { job: JobId::from_bits(job), index };
-            let key = |due: (u32, u128, u32)| due_key(Timestamp::from_seconds(i64::from(due.0)), ITEM, at(due));
-            prop_assert_eq!(read_due(&key(a)), Due::Item(at(a)));
+            let key = |due: (u32, u128, u32)| due_key(Timer::Item, Timestamp::from_seconds(i64::from(due.0)), at(due));
+            prop_assert_eq!(last_item(&key(a)), at(a));
             prop_assert_eq!(key(a).cmp(&key(b)), (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
         }
     }

@@ -6,6 +6,7 @@ mod brake;
 mod by_hand;
 mod client;
 mod clock;
+mod job;
 mod openai;
 mod pool;
 mod program;

@@ -145,12 +145,23 @@ async fn a_waiter_cancelled_after_the_hand_over_passes_the_slot_on() {
 async fn a_full_line_refuses_at_once() {
     let gate = gate(1, 1);
     let _slot = gate.try_admit(A).unwrap();
-    let _waiter = queue_up(&gate, B, Background);
+    let _waiter = queue_up(&gate, B, Interactive);
     let refused = gate
         .admit(C, Interactive, Instant::now() + seconds(9))
         .await
         .unwrap_err();
     assert!(matches!(refused, Refused::Full { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn background_work_takes_no_place_of_those_who_hold_a_connection_open_and_waits_where_they_may_not() {
+    let gate = gate(1, 0);
+    let slot = gate.try_admit(A).unwrap();
+    let mut background = queue_up(&gate, B, Background);
+    let refused = gate.admit(C, Interactive, Instant::now() + seconds(9)).await;
+    assert!(matches!(refused, Err(Refused::Full { .. })));
+    drop(slot);
+    assert_eq!(admitted(&mut background).key(), B);
 }
 
 #[tokio::test(start_paused = true)]

@@ -187,10 +187,14 @@ impl World {
         self.check();
     }
 
+    fn waiting_in(&self, lane: Lane) -> usize {
+        self.waiting.iter().filter(|waiter| waiter.lane == lane).count()
+    }
+
     fn admit(&mut self, key: u8, lane: Lane, patience: Duration) {
         match Caller::arrive(&self.gate, key, lane, patience) {
             Ok(caller) => {
-                assert!(!self.admissible(key) && self.waiting.len() < self.capacity.queue);
+                assert!(!self.admissible(key) && self.waiting_in(lane) < self.capacity.queue_of(lane));
                 self.arrivals += 1;
                 let (arrival, since) = (self.arrivals, Instant::now());
                 self.waiting.push(Waiter {
@@ -205,7 +209,7 @@ impl World {
             Err(Ok(slot)) => self.welcome(slot),
             Err(Err(Refused::Closed)) => assert!(self.closed),
             Err(Err(Refused::Full { retry_after })) => {
-                assert!(!self.admissible(key) && self.waiting.len() == self.capacity.queue);
+                assert!(!self.admissible(key) && self.waiting_in(lane) >= self.capacity.queue_of(lane));
                 assert!((1..=60).contains(&retry_after.as_secs()));
             }
             Err(Err(Refused::TimedOut { .. })) => panic!("the deadline is in the future"),
