@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::bell::{Bell, Told};
 use super::ending::past_the_deadline;
 use super::{JobError, Jobs, Viewer};
+use crate::crypto::digest::Digest;
 use crate::model::call::IdempotencyKey;
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
@@ -221,7 +222,8 @@ impl Asked {
         match self {
             Self::Cancel | Self::Hold => !job.state.is_finished(),
             Self::Retry => job.state.is_finished() && job.cancelled_at.is_none(),
-            Self::Release => job.hold == Hold::Held,
+            // Also where the job is free: the process may have ended before its items followed.
+            Self::Release => job.hold == Hold::Held || !job.state.is_finished(),
         }
     }
 
@@ -299,7 +301,7 @@ impl Change for Sweep {
         let now = tables.now();
         for (index, item) in items {
             let known = match self.sweeping {
-                Sweeping::Retry if item.state == ItemState::Unknown => self.fate(index, &item, &edit.job, tables)?,
+                Sweeping::Retry if item.state.is_finished() => self.fate(index, &item, &edit.job, tables)?,
                 _ => Fate::Open,
             };
             let mut after = item.clone();
@@ -314,12 +316,14 @@ impl Change for Sweep {
     }
 }
 
-/// What the record has learned of an item whose outcome was unknown.
+/// What the record tells of an item that is to be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
-    /// Nothing.
+    /// It may have been sent, and nobody can know.
     Open,
-    /// A person said that it was never sent.
+    /// Its last attempt was cut off by the end of a process, a time limit or a deadline: its key tells what came of it.
+    Cut,
+    /// Nothing was sent under its key, or its end is known; or a person said that it was never sent.
     NotSent,
     /// A person found its task.
     Task(String),
@@ -327,15 +331,20 @@ enum Fate {
 
 impl Sweep {
     fn fate(&self, index: u32, item: &Item, job: &Job, tables: &mut Tables<'_>) -> Result<Fate, StoreError> {
+        let at = ItemRef { job: self.id, index };
+        if item.state != ItemState::Unknown {
+            let in_use = idempotency::get(tables.view(), &self.key_of(at, item, job))?;
+            return Ok(in_use.map_or(Fate::NotSent, |_| Fate::Cut));
+        }
         let Some(intent) = item.intent else {
             return Ok(Fate::Open);
         };
         if item.operation.class() == Class::Submit {
-            let at = SubmitRef {
+            let submit = SubmitRef {
                 owner: job.owner,
                 intent,
             };
-            let submit = tasks::submit(tables.view(), at)?;
+            let submit = tasks::submit(tables.view(), submit)?;
             return Ok(match submit.map(|submit| (submit.outcome, submit.task_id)) {
                 Some((Some(Outcome::Succeeded), Some(task_id))) => Fate::Task(task_id),
                 Some((Some(Outcome::NotSent), _)) => Fate::NotSent,
@@ -346,12 +355,14 @@ impl Sweep {
         let lives = item
             .keyed_at
             .is_some_and(|since| since.plus(self.recorder.ttl()) > tables.now());
-        let at = ItemRef { job: self.id, index };
-        let key = self
-            .recorder
-            .key_digest(job.owner, &IdempotencyKey::of_item(at, item.epoch));
-        let in_use = idempotency::get(tables.view(), &key)?.is_some_and(|usage| usage.intent == intent);
+        let usage = idempotency::get(tables.view(), &self.key_of(at, item, job))?;
+        let in_use = usage.is_some_and(|usage| usage.intent == intent);
         Ok(if lives && !in_use { Fate::NotSent } else { Fate::Open })
+    }
+
+    fn key_of(&self, at: ItemRef, item: &Item, job: &Job) -> Digest {
+        let key = IdempotencyKey::of_item(at, item.epoch);
+        self.recorder.key_digest(job.owner, &key)
     }
 }
 
@@ -386,8 +397,10 @@ fn retry(item: &mut Item, job: &Job, known: Fate, now: Timestamp) {
     item.hold = job.hold;
     item.attempts = 0;
     item.lost = 0;
-    item.epoch += 1;
-    item.keyed_at = None;
+    if known != Fate::Cut {
+        item.epoch += 1;
+        item.keyed_at = None;
+    }
     item.intent = None;
     item.error = None;
     item.status = None;

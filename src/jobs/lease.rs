@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Jobs;
 use super::bell::{Bell, Told};
+use super::poll::AskAgain;
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
 use crate::model::job::item::{ItemError, Lease};
@@ -121,8 +122,11 @@ impl Jobs {
         }
     }
 
-    /// Takes back what workers of an older process held.
+    /// Takes back what workers of an older process held, and the questions that it was putting.
     pub(super) async fn take_back_all(&self) {
+        if let Err(error) = self.store.change(AskAgain).await {
+            tracing::error!(error = %error, "questions of an older process could not be taken back");
+        }
         loop {
             let taking = TakeBack {
                 boot: self.leases.boot,

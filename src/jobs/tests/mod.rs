@@ -14,7 +14,7 @@ use super::claim::{Claim, Leased};
 use super::ending::{Ending, Outcome};
 use super::fixture::{self, NOW};
 use super::lease::{Leases, Renew, Return, TakeBack};
-use super::poll::TakeQuestions;
+use super::poll::{AskAgain, TakeQuestions};
 use super::settle::{Holder, Settle};
 use super::timers::{NothingDue, TakeDue, Taken};
 use super::webhook::egress::{Guard, SystemResolver};
@@ -153,10 +153,11 @@ impl World {
         self.store.change(Return { held, bell }).await.unwrap();
     }
 
-    /// The process is killed, and the next one takes back what its workers held.
+    /// The process is killed, and the next one takes back what it had in hand.
     async fn restart(&mut self) {
         self.boot += 1;
         self.leases = Leases::new(self.boot);
+        self.store.change(AskAgain).await.unwrap();
         loop {
             let taking = TakeBack {
                 boot: self.boot,

@@ -39,7 +39,7 @@ async fn killed_and_started(relay: Relay) -> Relay {
 #[tokio::test]
 async fn what_waited_for_a_place_is_sent_afresh_and_what_may_have_been_sent_is_unknown_without_a_wait() {
     let (relay, brake, alice) = braked(Stop::BeforeSending).await;
-    let items = [entry(CALL, "marker-place-0"), entry(CALL, "marker-place-1")];
+    let items = [entry(SUBMIT, "marker-place-0"), entry(SUBMIT, "marker-place-1")];
     accepted(&alice, &json!({ "items": items })).await;
     brake.until_stopped(1).await;
     until(&relay, ItemState::Running, 2).await;
@@ -50,7 +50,7 @@ async fn what_waited_for_a_place_is_sent_afresh_and_what_may_have_been_sent_is_u
 
     // The leases would have lasted a minute, and nobody moves the clock.
     until(&relay, ItemState::Unknown, 1).await;
-    until(&relay, ItemState::Succeeded, 1).await;
+    until(&relay, ItemState::Polling, 1).await;
     let sent = [relay.seen("marker-place-0"), relay.seen("marker-place-1")];
     assert_eq!(sent.iter().sum::<u64>(), 1, "{sent:?}");
 }
@@ -157,7 +157,7 @@ async fn what_was_first_tried_longer_ago_than_keys_live_is_unknown_and_not_sent(
 async fn a_deadline_that_passed_while_no_process_ran_fails_what_waits_and_a_retry_pays_nothing_twice() {
     let (relay, brake, alice) = braked(Stop::AfterReply).await;
     let deadline = relay.wall().plus(Duration::from_hours(1)).to_string();
-    let items = [entry(CALL, "marker-late-0"), entry(CALL, "marker-late-1")];
+    let items = [entry(SUBMIT, "marker-late-0"), entry(SUBMIT, "marker-late-1")];
     let id = accepted(&alice, &json!({ "items": items, "deadline": deadline })).await;
     brake.until_stopped(1).await;
     until(&relay, ItemState::Running, 2).await;
