@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::bell::{Bell, Told};
 use super::ending::past_the_deadline;
 use super::{JobError, Jobs, Viewer};
+use crate::crypto::digest::Digest;
 use crate::model::call::IdempotencyKey;
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
@@ -47,7 +48,8 @@ impl Jobs {
     /// case, so nobody waits for it.
     async fn withdraw_tasks(self: Arc<Self>, id: JobId, tasks: Vec<Inquiry>) {
         for task in tasks {
-            match self.closing.run_until_cancelled(self.relay.withdraw_task(task)).await {
+            let withdrawing = Box::pin(self.relay.withdraw_task(task));
+            match self.closing.run_until_cancelled(withdrawing).await {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => tracing::debug!(error = %error, job = %id, "a task could not be withdrawn"),
                 None => return,
@@ -187,7 +189,7 @@ impl Jobs {
 
 /// What is asked of a job as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     Cancel,
     Retry,
     Hold,
@@ -209,11 +211,12 @@ pub(super) enum Sweeping {
     DropDead,
 }
 
-struct Begin {
-    viewer: Viewer,
-    id: JobId,
-    asked: Asked,
-    bell: Bell,
+/// Changes a job's own row, if it stands so that it can be asked.
+pub(super) struct Begin {
+    pub(super) viewer: Viewer,
+    pub(super) id: JobId,
+    pub(super) asked: Asked,
+    pub(super) bell: Bell,
 }
 
 impl Asked {
@@ -231,7 +234,8 @@ impl Asked {
         match self {
             Self::Cancel | Self::Hold => !job.state.is_finished(),
             Self::Retry => job.state.is_finished() && job.cancelled_at.is_none(),
-            Self::Release => job.hold == Hold::Held,
+            // Also where the job is free: the process may have ended before its items followed.
+            Self::Release => job.hold == Hold::Held || !job.state.is_finished(),
         }
     }
 
@@ -274,19 +278,20 @@ impl Write for Begin {
     }
 }
 
-struct Sweep {
-    id: JobId,
-    from: u32,
-    sweeping: Sweeping,
-    recorder: Arc<Recorder>,
-    bell: Bell,
+/// Has some of a job's items follow it.
+pub(super) struct Sweep {
+    pub(super) id: JobId,
+    pub(super) from: u32,
+    pub(super) sweeping: Sweeping,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) bell: Bell,
 }
 
-struct Swept {
-    changed: usize,
+pub(super) struct Swept {
+    pub(super) changed: usize,
     /// Where it goes on, if it does.
-    next: Option<u32>,
-    told: Told,
+    pub(super) next: Option<u32>,
+    pub(super) told: Told,
 }
 
 impl Change for Sweep {
@@ -308,7 +313,7 @@ impl Change for Sweep {
         let now = tables.now();
         for (index, item) in items {
             let known = match self.sweeping {
-                Sweeping::Retry if item.state == ItemState::Unknown => self.fate(index, &item, &edit.job, tables)?,
+                Sweeping::Retry if item.state.is_finished() => self.fate(index, &item, &edit.job, tables)?,
                 _ => Fate::Open,
             };
             let mut after = item.clone();
@@ -323,12 +328,14 @@ impl Change for Sweep {
     }
 }
 
-/// What the record has learned of an item whose outcome was unknown.
+/// What the record tells of an item that is to be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
-    /// Nothing.
+    /// It may have been sent, and nobody can know.
     Open,
-    /// A person said that it was never sent.
+    /// Its last attempt was cut off by the end of a process, a time limit or a deadline: its key tells what came of it.
+    Cut,
+    /// Nothing was sent under its key, or its end is known; or a person said that it was never sent.
     NotSent,
     /// A person found its task.
     Task(String),
@@ -336,15 +343,23 @@ enum Fate {
 
 impl Sweep {
     fn fate(&self, index: u32, item: &Item, job: &Job, tables: &mut Tables<'_>) -> Result<Fate, StoreError> {
+        let at = ItemRef { job: self.id, index };
+        let usage = idempotency::get(tables.view(), &self.key_of(at, item, job))?;
+        let lives = |since: Timestamp| since.plus(self.recorder.ttl()) > tables.now();
+        if item.state != ItemState::Unknown {
+            // A key that nobody uses was freed by the end of its call, or has expired meanwhile.
+            let is_free = usage.is_none() && (item.status.is_some() || item.keyed_at.is_none_or(lives));
+            return Ok(if is_free { Fate::NotSent } else { Fate::Cut });
+        }
         let Some(intent) = item.intent else {
             return Ok(Fate::Open);
         };
         if item.operation.class() == Class::Submit {
-            let at = SubmitRef {
+            let submit = SubmitRef {
                 owner: job.owner,
                 intent,
             };
-            let submit = tasks::submit(tables.view(), at)?;
+            let submit = tasks::submit(tables.view(), submit)?;
             return Ok(match submit.map(|submit| (submit.outcome, submit.task_id)) {
                 Some((Some(Outcome::Succeeded), Some(task_id))) => Fate::Task(task_id),
                 Some((Some(Outcome::NotSent), _)) => Fate::NotSent,
@@ -352,15 +367,14 @@ impl Sweep {
             });
         }
         // While it lives, the key of an unknown call is freed by nobody but who resolves it.
-        let lives = item
-            .keyed_at
-            .is_some_and(|since| since.plus(self.recorder.ttl()) > tables.now());
-        let at = ItemRef { job: self.id, index };
-        let key = self
-            .recorder
-            .key_digest(job.owner, &IdempotencyKey::of_item(at, item.epoch));
-        let in_use = idempotency::get(tables.view(), &key)?.is_some_and(|usage| usage.intent == intent);
+        let lives = item.keyed_at.is_some_and(lives);
+        let in_use = usage.is_some_and(|usage| usage.intent == intent);
         Ok(if lives && !in_use { Fate::NotSent } else { Fate::Open })
+    }
+
+    fn key_of(&self, at: ItemRef, item: &Item, job: &Job) -> Digest {
+        let key = IdempotencyKey::of_item(at, item.epoch);
+        self.recorder.key_digest(job.owner, &key)
     }
 }
 
@@ -373,7 +387,7 @@ impl Sweeping {
                 item.error = Some(past_the_deadline());
                 item.finish(ItemState::Failed, now);
             }
-            Self::Retry => retry(item, job, known, now),
+            Self::Retry => retry(item, job, &known, now),
             Self::Hold(hold) if item.state == ItemState::Queued => item.hold = hold,
             Self::DropDead if item.state == ItemState::Dead => item.finish(ItemState::Cancelled, now),
             Self::Cancel | Self::Deadline | Self::Hold(_) | Self::DropDead => {}
@@ -382,22 +396,20 @@ impl Sweeping {
 }
 
 /// Puts an item back that did not succeed, as new but for its place in the record.
-fn retry(item: &mut Item, job: &Job, known: Fate, now: Timestamp) {
+fn retry(item: &mut Item, job: &Job, known: &Fate, now: Timestamp) {
     let again = match item.state {
         ItemState::Failed | ItemState::Dead => true,
-        ItemState::Unknown => known != Fate::Open,
+        ItemState::Unknown => *known != Fate::Open,
         _ => false,
     };
     if !again {
         return;
     }
     let task_id = match known {
-        Fate::Task(task_id) => Some(task_id),
+        Fate::Task(task_id) => Some(task_id.clone()),
         _ => item.unfinished_task().map(ToOwned::to_owned),
     };
-    // What may have been sent under the present key is asked for under it: the record knows.
-    let may_be_sent = item.state != ItemState::Unknown && item.keyed_at.is_some();
-    if !may_be_sent {
+    if *known != Fate::Cut {
         item.epoch += 1;
         item.keyed_at = None;
     }

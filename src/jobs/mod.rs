@@ -24,6 +24,8 @@ mod retain;
 mod settle;
 pub mod spec;
 pub mod submit;
+#[cfg(test)]
+mod tests;
 mod throughput;
 mod timers;
 pub mod vault;

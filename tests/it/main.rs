@@ -36,6 +36,8 @@ mod keys;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod lasting;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod logs;

@@ -231,7 +231,7 @@ impl Relay {
 
     /// Is killed: what power loss leaves of the store is all that a next process finds.
     ///
-    /// The image is taken first, so whatever this process still does is never seen.
+    /// The image is taken first, so whatever this process still writes is never seen.
     pub(crate) async fn lose_power(self) -> Builder {
         let disk = Disk::holding(self.disk.image());
         self.vanish(disk).await
@@ -244,7 +244,8 @@ impl Relay {
     }
 
     async fn vanish(self, disk: Disk) -> Builder {
-        // What this process still does is seen by nobody, so it need not stay held up.
+        // A dead process commits nothing more, and so sends nothing more: its workers end with their store.
+        self.disk.fail_change(1, std::io::ErrorKind::Other);
         self.server.drain(Duration::ZERO, &CancellationToken::new()).await;
         self.disk.release();
         self.app.close(Duration::ZERO).await;
@@ -416,6 +417,11 @@ pub(crate) fn somebody() -> Actor {
         request: None,
         authority: Authority::Full,
     }
+}
+
+/// The store on a disk that no process has open.
+pub(crate) fn open_disk(disk: &Disk) -> Store {
+    open(disk, Arc::default()).unwrap().store
 }
 
 /// Opens a store on a disk, under the test's master key.

@@ -68,13 +68,18 @@ impl Serving {
 
     /// A client with a new key, once the server serves.
     pub(crate) async fn client(&mut self, name: &str) -> Client {
+        self.client_with(name, [Scope::Relay]).await
+    }
+
+    /// One whose key has these scopes.
+    pub(crate) async fn client_with(&mut self, name: &str, scopes: impl IntoIterator<Item = Scope>) -> Client {
         self.until_ready().await;
         let issued = self
             .services
             .as_ref()
             .unwrap()
             .issuer
-            .create(spec(name, [Scope::Relay]), &somebody())
+            .create(spec(name, scopes), &somebody())
             .await
             .unwrap();
         Client::new(self.url.clone(), Some(issued))
