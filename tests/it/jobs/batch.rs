@@ -22,14 +22,27 @@ async fn one_of_six_that_failed_is_a_sixth_and_retry_runs_it_alone_again() {
     let job = ended(&alice, &id).await;
 
     assert_eq!(job["state"], "partially_failed");
-    assert!((job["failed_ratio"].as_f64().unwrap() * 100.0 - 16.7).abs() < 0.05, "{job}");
-    assert_eq!((&job["counts"]["failed"], &job["counts"]["succeeded"]), (&json!(1), &json!(5)));
+    assert!(
+        (job["failed_ratio"].as_f64().unwrap() * 100.0 - 16.7).abs() < 0.05,
+        "{job}"
+    );
+    assert_eq!(
+        (&job["counts"]["failed"], &job["counts"]["succeeded"]),
+        (&json!(1), &json!(5))
+    );
     let failed = item(&alice, &id, 2).await;
-    assert_eq!((&failed["state"], &failed["error"]["code"]), (&json!("failed"), &json!("50411")));
+    assert_eq!(
+        (&failed["state"], &failed["error"]["code"]),
+        (&json!("failed"), &json!("50411"))
+    );
     assert_eq!(failed["result"]["body"]["code"], 50_411);
 
     let again = post_to(&alice, &id, "retry").await;
-    assert_eq!((again.status.as_u16(), &again.json()["failed_ratio"]), (200, &json!(0.0)), "{again:?}");
+    assert_eq!(
+        (again.status.as_u16(), &again.json()["failed_ratio"]),
+        (200, &json!(0.0)),
+        "{again:?}"
+    );
     let job = ended(&alice, &id).await;
 
     assert_eq!(job["state"], "partially_failed");
@@ -52,7 +65,10 @@ async fn a_retried_item_that_goes_well_ends_the_job_well() {
     post_to(&alice, &id, "retry").await;
 
     let job = ended(&alice, &id).await;
-    assert_eq!((&job["state"], &job["failed_ratio"]), (&json!("succeeded"), &json!(0.0)));
+    assert_eq!(
+        (&job["state"], &job["failed_ratio"]),
+        (&json!("succeeded"), &json!(0.0))
+    );
     assert_eq!(relay.seen("well"), 2);
     assert_eq!(item(&alice, &id, 0).await["error"], Value::Null);
 }
@@ -67,7 +83,10 @@ async fn a_retried_item_does_not_show_what_it_was_answered_before() {
     post_to(&alice, &id, "retry").await;
 
     let item = item(&alice, &id, 0).await;
-    assert_eq!((&item["state"], &item["result"], &item["error"]), (&json!("queued"), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&item["state"], &item["result"], &item["error"]),
+        (&json!("queued"), &Value::Null, &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -90,7 +109,12 @@ async fn a_poison_item_is_dead_after_its_attempts_and_the_others_are_unharmed() 
     let (relay, alice) = start().await;
     serve(&relay, "gpt-4o").await;
     let poison = chat("gpt-4o", "poison");
-    order(&relay, Rule::on("/v1/chat/completions", Fault::concurrency_limit()).of_model("gpt-4o").always());
+    order(
+        &relay,
+        Rule::on("/v1/chat/completions", Fault::concurrency_limit())
+            .of_model("gpt-4o")
+            .always(),
+    );
     let job = with(
         batch([call("sound-0"), poison, call("sound-1")]),
         "retry",
@@ -101,10 +125,16 @@ async fn a_poison_item_is_dead_after_its_attempts_and_the_others_are_unharmed() 
     let job = ended_later(&relay, &alice, &id).await;
 
     assert_eq!(states(&alice, &id).await, ["succeeded", "dead", "succeeded"]);
-    assert_eq!((&job["state"], &job["counts"]["dead"]), (&json!("partially_failed"), &json!(1)));
+    assert_eq!(
+        (&job["state"], &job["counts"]["dead"]),
+        (&json!("partially_failed"), &json!(1))
+    );
     let dead = item(&alice, &id, 1).await;
     assert_eq!(dead["attempts"], 2, "{dead}");
-    assert!(!dead["error"]["code"].is_null() && !dead["error"]["message"].is_null(), "{dead}");
+    assert!(
+        !dead["error"]["code"].is_null() && !dead["error"]["message"].is_null(),
+        "{dead}"
+    );
     assert_eq!((relay.seen("sound-0"), relay.seen("sound-1")), (1, 1));
 }
 
@@ -127,11 +157,15 @@ async fn a_job_that_succeeded_or_still_runs_is_not_retried() {
     let (relay, alice) = start().await;
     let done = accept(&alice, &call("done")).await;
     ended(&alice, &done).await;
-    post_to(&alice, &done, "retry").await.assert_error(400, "VALIDATION_FAILED");
+    post_to(&alice, &done, "retry")
+        .await
+        .assert_error(400, "VALIDATION_FAILED");
     order(&relay, Rule::any(Fault::Hang));
     let runs = accept(&alice, &call("runs")).await;
     until(&alice, &runs, &["running"]).await;
-    post_to(&alice, &runs, "retry").await.assert_error(400, "VALIDATION_FAILED");
+    post_to(&alice, &runs, "retry")
+        .await
+        .assert_error(400, "VALIDATION_FAILED");
     assert_eq!(relay.seen("done"), 1);
 }
 

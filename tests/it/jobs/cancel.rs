@@ -14,7 +14,11 @@ async fn what_waits_is_cancelled_and_never_sent() {
     let reply = post_to(&alice, &id, "cancel").await;
 
     let job = reply.json();
-    assert_eq!((reply.status.as_u16(), &job["state"]), (200, &json!("cancelled")), "{reply:?}");
+    assert_eq!(
+        (reply.status.as_u16(), &job["state"]),
+        (200, &json!("cancelled")),
+        "{reply:?}"
+    );
     assert_eq!(states(&alice, &id).await, ["cancelled", "cancelled"]);
     resume(&relay, "default").await;
     relay.later(Duration::from_secs(60)).await;
@@ -35,7 +39,10 @@ async fn what_waits_for_its_next_attempt_is_not_attempted_again() {
 
     relay.later(Duration::from_secs(120)).await;
     show(&alice, &id).await;
-    assert_eq!((states(&alice, &id).await, relay.seen("again")), (vec!["cancelled".to_owned()], 3));
+    assert_eq!(
+        (states(&alice, &id).await, relay.seen("again")),
+        (vec!["cancelled".to_owned()], 3)
+    );
 }
 
 #[tokio::test]
@@ -62,12 +69,22 @@ async fn a_polled_task_is_cancelled_and_the_provider_asked_to_withdraw_it() {
 
     let job = post_to(&alice, &id, "cancel").await.json();
 
-    assert_eq!((&job["state"], &job["counts"]["cancelled"]), (&json!("cancelled"), &json!(1)));
-    eventually("the provider was asked", async || relay.upstream.seen().traffic.cancels == 1).await;
+    assert_eq!(
+        (&job["state"], &job["counts"]["cancelled"]),
+        (&json!("cancelled"), &json!(1))
+    );
+    eventually("the provider was asked", async || {
+        relay.upstream.seen().traffic.cancels == 1
+    })
+    .await;
     let asked = relay.upstream.seen().action(QUERY);
     relay.later(Duration::from_secs(60)).await;
     show(&alice, &id).await;
-    assert_eq!(relay.upstream.seen().action(QUERY), asked, "nobody asks about it any more");
+    assert_eq!(
+        relay.upstream.seen().action(QUERY),
+        asked,
+        "nobody asks about it any more"
+    );
 }
 
 #[tokio::test]
@@ -86,7 +103,11 @@ async fn a_cancel_does_not_wait_for_a_provider_that_does_not_answer() {
 #[tokio::test]
 async fn what_has_ended_stays_when_the_rest_is_cancelled() {
     let (relay, alice) = start_with(Relay::build().with("JOB_QUEUES", "default:1")).await;
-    let id = accept(&alice, &batch([call("ended"), with(call("waits"), "operation", SUBMIT), call("never")])).await;
+    let id = accept(
+        &alice,
+        &batch([call("ended"), with(call("waits"), "operation", SUBMIT), call("never")]),
+    )
+    .await;
     order(&relay, Rule::on(SUBMIT, Fault::Hang));
     eventually("the second is upstream", async || relay.seen("waits") == 1).await;
 
@@ -105,6 +126,10 @@ async fn a_cancelled_job_is_neither_retried_nor_cancelled_again() {
     let id = accept(&alice, &call("cancelled")).await;
     post_to(&alice, &id, "cancel").await;
 
-    post_to(&alice, &id, "retry").await.assert_error(400, "VALIDATION_FAILED");
-    post_to(&alice, &id, "cancel").await.assert_error(400, "VALIDATION_FAILED");
+    post_to(&alice, &id, "retry")
+        .await
+        .assert_error(400, "VALIDATION_FAILED");
+    post_to(&alice, &id, "cancel")
+        .await
+        .assert_error(400, "VALIDATION_FAILED");
 }

@@ -12,7 +12,11 @@ async fn refused(client: &Client, job: &Value, status: u16, code: &str, field: &
     let reply = send(client, job).await;
     let body = reply.json();
     assert_eq!(
-        (reply.status.as_u16(), reply.code().as_str(), body["error"]["param"].as_str()),
+        (
+            reply.status.as_u16(),
+            reply.code().as_str(),
+            body["error"]["param"].as_str()
+        ),
         (status, code, Some(field)),
         "{}",
         &job.to_string()[..200.min(job.to_string().len())]
@@ -32,7 +36,10 @@ async fn what_cannot_be_a_job_is_refused_by_name() {
         (with(one.clone(), "queue", "nowhere"), "queue"),
         (with(one.clone(), "queue", "No Name"), "queue"),
         (with(one.clone(), "operation", "CVEverything"), "items[0].operation"),
-        (batch([one.clone(), with(one.clone(), "operation", "")]), "items[1].operation"),
+        (
+            batch([one.clone(), with(one.clone(), "operation", "")]),
+            "items[1].operation",
+        ),
         (batch([with(one.clone(), "body", 1)]), "items[0].body"),
         (batch([with(one.clone(), "body", json!([]))]), "items[0].body"),
         (batch([]), "items"),
@@ -46,13 +53,28 @@ async fn what_cannot_be_a_job_is_refused_by_name() {
         (with(one.clone(), "deadline", past), "deadline"),
         (with(with(one.clone(), "deadline", soon), "delay", 60), "deadline"),
         (with(one.clone(), "priority", 10), "priority"),
-        (with(one.clone(), "retry", json!({ "max_attempts": 0 })), "retry.max_attempts"),
-        (with(one.clone(), "retry", json!({ "max_attempts": 21 })), "retry.max_attempts"),
+        (
+            with(one.clone(), "retry", json!({ "max_attempts": 0 })),
+            "retry.max_attempts",
+        ),
+        (
+            with(one.clone(), "retry", json!({ "max_attempts": 21 })),
+            "retry.max_attempts",
+        ),
         (with(one.clone(), "retry", json!({ "backoff": 0 })), "retry.backoff"),
-        (with(one.clone(), "retry", json!({ "backoff": 9, "max_backoff": 8 })), "retry.max_backoff"),
-        (with(one.clone(), "retry", json!({ "unknown_calls": "maybe" })), "retry.unknown_calls"),
+        (
+            with(one.clone(), "retry", json!({ "backoff": 9, "max_backoff": 8 })),
+            "retry.max_backoff",
+        ),
+        (
+            with(one.clone(), "retry", json!({ "unknown_calls": "maybe" })),
+            "retry.unknown_calls",
+        ),
         (with(one.clone(), "limits", json!({ "hard": 0 })), "limits.hard"),
-        (with(one.clone(), "limits", json!({ "soft": 9, "hard": 8 })), "limits.soft"),
+        (
+            with(one.clone(), "limits", json!({ "soft": 9, "hard": 8 })),
+            "limits.soft",
+        ),
         (with(one.clone(), "metadata", large), "metadata"),
         (with(one.clone(), "metadata", json!([1])), "metadata"),
         (batch([one.clone(), stream]), "items[1].operation"),
@@ -72,7 +94,11 @@ async fn fields_that_nobody_knows_are_refused_everywhere_but_in_bodies() {
         batch([with(one.clone(), "queue", "default")]),
         with(one.clone(), "retry", json!({ "attempts": 1 })),
         with(one.clone(), "limits", json!({ "firm": 1 })),
-        with(one.clone(), "webhook", json!({ "url": "https://93.184.216.34/", "secret": "x" })),
+        with(
+            one.clone(),
+            "webhook",
+            json!({ "url": "https://93.184.216.34/", "secret": "x" }),
+        ),
     ] {
         assert_eq!(send(&alice, &job).await.code(), "VALIDATION_FAILED", "{job}");
     }
@@ -94,7 +120,10 @@ async fn ten_thousand_items_are_a_job_and_one_more_is_none() {
 
     assert_eq!(show(&alice, &id).await["counts"]["queued"], 10_000);
     assert_eq!(queue_row(&relay, "default").backlog(), 10_000);
-    assert_eq!(post_to(&alice, &id, "cancel").await.json()["counts"]["cancelled"], 10_000);
+    assert_eq!(
+        post_to(&alice, &id, "cancel").await.json()["counts"]["cancelled"],
+        10_000
+    );
     assert_eq!(queue_row(&relay, "default").backlog(), 0);
 }
 
@@ -103,7 +132,11 @@ async fn an_item_that_the_key_may_not_call_is_named() {
     let (relay, alice) = start().await;
     let path = format!("/admin/keys/{}", alice.issued().key.id);
     let models = json!({ "models": ["jimeng_t2i_v40", "m"] }).to_string();
-    relay.operator().send(http::Method::PATCH, &path, &models).await.unwrap();
+    relay
+        .operator()
+        .send(http::Method::PATCH, &path, &models)
+        .await
+        .unwrap();
     serve(&relay, "gpt-4o").await;
     let other = chat("gpt-4o", "other");
 
@@ -121,7 +154,14 @@ async fn an_item_whose_model_nobody_knows_is_named() {
     let alice = relay.client_with("alice", [Scope::Jobs]).await;
     let item = json!({ "operation": "embeddings", "body": { "model": "of-nobody", "input": "a" } });
 
-    refused(&alice, &batch([call("known"), item]), 404, "MODEL_NOT_FOUND", "items[1]").await;
+    refused(
+        &alice,
+        &batch([call("known"), item]),
+        404,
+        "MODEL_NOT_FOUND",
+        "items[1]",
+    )
+    .await;
 }
 
 /// A resolver that knows one name.
@@ -139,7 +179,9 @@ const SECRET: &str = "callback-canary-secret-0123456789abcdef";
 #[tokio::test]
 async fn a_webhook_that_leads_into_somebodys_own_network_is_refused() {
     let inside = Leads(IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)));
-    let builder = Relay::build().with("INTERNAL_CALLBACK_SECRET", SECRET).resolver(Arc::new(inside));
+    let builder = Relay::build()
+        .with("INTERNAL_CALLBACK_SECRET", SECRET)
+        .resolver(Arc::new(inside));
     let (relay, alice) = start_with(builder).await;
     for url in [
         "http://169.254.169.254/latest/meta-data",

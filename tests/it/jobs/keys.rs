@@ -32,7 +32,10 @@ async fn outcome(relay: &Relay, id: &str) -> (String, String) {
 }
 
 async fn change(operator: &Client, client: &Client, body: Value) {
-    let reply = operator.send(http::Method::PATCH, &key_path(client), &body.to_string()).await.unwrap();
+    let reply = operator
+        .send(http::Method::PATCH, &key_path(client), &body.to_string())
+        .await
+        .unwrap();
     assert_eq!(reply.status, 200, "{reply:?}");
 }
 
@@ -41,7 +44,10 @@ async fn a_revoked_keys_items_fail_and_are_not_sent() {
     let (relay, alice, id, operator) = waiting().await;
     operator.post(&format!("{}/revoke", key_path(&alice)), "").await;
 
-    assert_eq!(outcome(&relay, &id).await, ("failed".to_owned(), "KEY_REVOKED".to_owned()));
+    assert_eq!(
+        outcome(&relay, &id).await,
+        ("failed".to_owned(), "KEY_REVOKED".to_owned())
+    );
     assert_eq!(relay.seen("whose"), 0);
 }
 
@@ -52,7 +58,10 @@ async fn an_expired_keys_items_fail_and_are_not_sent() {
     change(&operator, &alice, json!({ "expires_at": soon })).await;
     relay.later(Duration::from_secs(61)).await;
 
-    assert_eq!(outcome(&relay, &id).await, ("failed".to_owned(), "KEY_EXPIRED".to_owned()));
+    assert_eq!(
+        outcome(&relay, &id).await,
+        ("failed".to_owned(), "KEY_EXPIRED".to_owned())
+    );
     assert_eq!(relay.seen("whose"), 0);
 }
 
@@ -61,7 +70,10 @@ async fn a_key_that_lost_its_scope_has_no_items_sent() {
     let (relay, alice, id, operator) = waiting().await;
     change(&operator, &alice, json!({ "scopes": ["relay"] })).await;
 
-    assert_eq!(outcome(&relay, &id).await, ("failed".to_owned(), "SCOPE_DENIED".to_owned()));
+    assert_eq!(
+        outcome(&relay, &id).await,
+        ("failed".to_owned(), "SCOPE_DENIED".to_owned())
+    );
     assert_eq!(relay.seen("whose"), 0);
 }
 
@@ -70,14 +82,19 @@ async fn a_key_whose_models_were_narrowed_has_no_others_sent() {
     let (relay, alice, id, operator) = waiting().await;
     change(&operator, &alice, json!({ "models": ["another_model"] })).await;
 
-    assert_eq!(outcome(&relay, &id).await, ("failed".to_owned(), "MODEL_DENIED".to_owned()));
+    assert_eq!(
+        outcome(&relay, &id).await,
+        ("failed".to_owned(), "MODEL_DENIED".to_owned())
+    );
     assert_eq!(relay.seen("whose"), 0);
 }
 
 #[tokio::test]
 async fn a_job_goes_on_under_the_key_that_replaced_its_own() {
     let (relay, alice, id, operator) = waiting().await;
-    let rotated = operator.post(&format!("{}/rotate", key_path(&alice)), r#"{"grace_seconds":0}"#).await;
+    let rotated = operator
+        .post(&format!("{}/rotate", key_path(&alice)), r#"{"grace_seconds":0}"#)
+        .await;
     assert_eq!(rotated.status, 201, "{rotated:?}");
 
     assert_eq!(outcome(&relay, &id).await.0, "succeeded");

@@ -40,7 +40,11 @@ async fn an_attempt_that_was_cut_is_looked_up_and_not_made_again() {
 async fn what_is_always_cut_is_dead_and_a_retry_waits_for_the_call_that_was_made() {
     let (relay, alice) = start().await;
     order(&relay, Rule::on(SUBMIT, Fault::None).after(Duration::from_secs(22)));
-    let id = accept(&alice, &with(task("patience"), "limits", json!({ "soft": 1, "hard": 1 }))).await;
+    let id = accept(
+        &alice,
+        &with(task("patience"), "limits", json!({ "soft": 1, "hard": 1 })),
+    )
+    .await;
     eventually("it is upstream", async || relay.seen("patience") == 1).await;
     assert_eq!(ended_later(&relay, &alice, &id).await["state"], "dead");
     assert_eq!(item(&alice, &id, 0).await["error"]["code"], "TIME_LIMIT");

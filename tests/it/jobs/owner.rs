@@ -27,7 +27,9 @@ async fn somebody_elses_job_is_not_there() {
         nobodys.assert_error(404, "NOT_FOUND");
     }
     let line = json!({ "level": "info", "category": "work", "message": "x" }).to_string();
-    bob.post(&format!("/v1/jobs/{id}/logs"), &line).await.assert_error(404, "NOT_FOUND");
+    bob.post(&format!("/v1/jobs/{id}/logs"), &line)
+        .await
+        .assert_error(404, "NOT_FOUND");
     assert_eq!(bob.get("/v1/jobs").await.json()["items"], json!([]));
     assert_eq!(show(&alice, &id).await["state"], "queued");
 }
@@ -51,7 +53,13 @@ async fn an_item_cannot_ask_about_somebody_elses_task() {
 #[tokio::test]
 async fn what_is_no_id_names_no_job() {
     let (_relay, alice) = start().await;
-    for id in ["1", "job_", "job_xyz", "..%2f..", "job_0000000000000000000000000000000g"] {
+    for id in [
+        "1",
+        "job_",
+        "job_xyz",
+        "..%2f..",
+        "job_0000000000000000000000000000000g",
+    ] {
         assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.code(), "NOT_FOUND", "{id}");
     }
 }

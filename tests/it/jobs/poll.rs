@@ -42,7 +42,10 @@ async fn a_task_that_is_done_with_an_error_code_is_failed() {
     assert_eq!(ended_later(&relay, &alice, &id).await["state"], "failed");
 
     let item = item(&alice, &id, 0).await;
-    assert_eq!((&item["state"], &item["error"]["code"]), (&json!("failed"), &json!("50511")));
+    assert_eq!(
+        (&item["state"], &item["error"]["code"]),
+        (&json!("failed"), &json!("50511"))
+    );
     assert_eq!(item["result"]["body"]["code"], 50_511);
 }
 
@@ -67,7 +70,12 @@ async fn a_provider_that_does_not_answer_is_never_taken_for_success() {
         body: Some("<html>".to_owned()),
         ..Answer::default()
     });
-    for fault in [Fault::Reset, Fault::internal_error(), Fault::status(http::StatusCode::FORBIDDEN), html] {
+    for fault in [
+        Fault::Reset,
+        Fault::internal_error(),
+        Fault::status(http::StatusCode::FORBIDDEN),
+        html,
+    ] {
         let (relay, alice) = start().await;
         order(&relay, Rule::on(QUERY, fault.clone()).always());
         let id = accept(&alice, &task("silent")).await;
@@ -78,7 +86,11 @@ async fn a_provider_that_does_not_answer_is_never_taken_for_success() {
 
         relay.upstream.faults().clear();
 
-        assert_eq!(ended_later(&relay, &alice, &id).await["state"], "succeeded", "{fault:?}");
+        assert_eq!(
+            ended_later(&relay, &alice, &id).await["state"],
+            "succeeded",
+            "{fault:?}"
+        );
         assert_eq!(relay.seen("silent"), 1);
     }
 }
@@ -107,8 +119,16 @@ async fn a_result_is_kept_with_the_moment_at_which_what_it_names_is_gone() {
         ended_later(&relay, &alice, &id).await;
 
         let item = item(&alice, &id, 0).await;
-        let moment = |value: &Value| value.as_str().unwrap().parse::<tollgate::model::clock::Timestamp>().unwrap();
-        let lives = moment(&item["result"]["expires_at"]).since(moment(&item["finished_at"])).as_secs_f64();
+        let moment = |value: &Value| {
+            value
+                .as_str()
+                .unwrap()
+                .parse::<tollgate::model::clock::Timestamp>()
+                .unwrap()
+        };
+        let lives = moment(&item["result"]["expires_at"])
+            .since(moment(&item["finished_at"]))
+            .as_secs_f64();
         assert!((lives / 3600.0 - f64::from(hours)).abs() < 0.01, "{req_key}: {lives} s");
     }
 }

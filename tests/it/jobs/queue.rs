@@ -47,7 +47,11 @@ async fn an_accounts_limit_holds_for_jobs_as_for_calls() {
 async fn a_busy_key_makes_its_items_wait_and_costs_them_no_attempt() {
     let valve = Valve::closed();
     let (relay, alice) = start_with(Relay::build().transport(valve.clone())).await;
-    let job = with(batch((0..3).map(|at| task(&format!("busy-{at}")))), "retry", json!({ "max_attempts": 1 }));
+    let job = with(
+        batch((0..3).map(|at| task(&format!("busy-{at}")))),
+        "retry",
+        json!({ "max_attempts": 1 }),
+    );
     let id = accept(&alice, &job).await;
     valve.has_sent(1).await;
     for _ in 0..20 {
@@ -72,7 +76,11 @@ async fn a_key_at_its_quota_makes_its_items_wait_for_the_next_minute() {
         ..Limits::default()
     };
     relay.limit(&alice, limits).await;
-    let job = with(batch((0..5).map(|at| call(&format!("quota-{at}")))), "retry", json!({ "max_attempts": 1 }));
+    let job = with(
+        batch((0..5).map(|at| call(&format!("quota-{at}")))),
+        "retry",
+        json!({ "max_attempts": 1 }),
+    );
     let begun = relay.wall();
 
     let id = accept(&alice, &job).await;
@@ -116,7 +124,10 @@ async fn items_wait_while_the_disk_has_no_room_for_their_record() {
     let turned_away = async || !item(&alice, &id, 0).await["error"].is_null();
     later_until(&relay, "it was turned away", turned_away).await;
     let waits = item(&alice, &id, 0).await;
-    assert_eq!((&waits["state"], &waits["attempts"], relay.seen("no-room")), (&json!("queued"), &json!(0), 0));
+    assert_eq!(
+        (&waits["state"], &waits["attempts"], relay.seen("no-room")),
+        (&json!("queued"), &json!(0), 0)
+    );
 
     relay.services().recorder.set_room(true);
 
@@ -127,7 +138,9 @@ async fn items_wait_while_the_disk_has_no_room_for_their_record() {
 #[tokio::test]
 async fn an_interactive_call_goes_before_items_that_wait_longer() {
     let valve = Valve::closed();
-    let builder = Relay::build().transport(valve.clone()).with("UPSTREAM_MAX_CONCURRENT", "1");
+    let builder = Relay::build()
+        .transport(valve.clone())
+        .with("UPSTREAM_MAX_CONCURRENT", "1");
     let relay = builder.start().await;
     let alice = with_room(&relay, "alice", 10).await;
     let bob = with_room(&relay, "bob", 10).await;
@@ -174,7 +187,10 @@ async fn a_paused_queue_takes_in_and_gives_nothing_out() {
     pause(&relay, "default").await;
     let id = accept(&alice, &call("paused")).await;
     relay.later(Duration::from_mins(2)).await;
-    assert_eq!((&show(&alice, &id).await["state"], relay.seen("paused")), (&json!("queued"), 0));
+    assert_eq!(
+        (&show(&alice, &id).await["state"], relay.seen("paused")),
+        (&json!("queued"), 0)
+    );
 
     resume(&relay, "default").await;
 
@@ -205,12 +221,19 @@ async fn told(relay: &Relay, queue: &str) -> (u64, u64, u64) {
                 && line.contains(&format!("queue=\"{queue}\""))
                 && (standing.is_empty() || line.contains(&format!("\"{standing}\"")))
         };
-        let line = text.lines().find(wanted).unwrap_or_else(|| panic!("{name} {standing}: {text}"));
+        let line = text
+            .lines()
+            .find(wanted)
+            .unwrap_or_else(|| panic!("{name} {standing}: {text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
     let waiting = ["ready", "delayed", "retrying", "held"];
     let backlog = waiting.map(|standing| of("tollgate_jobs{", standing)).iter().sum();
-    (backlog, of("tollgate_job_enqueued_total", ""), of("tollgate_job_taken_total", ""))
+    (
+        backlog,
+        of("tollgate_job_enqueued_total", ""),
+        of("tollgate_job_taken_total", ""),
+    )
 }
 
 #[tokio::test]
@@ -229,14 +252,21 @@ async fn the_backlog_is_what_came_minus_what_was_taken_at_every_step() {
     };
     pause(&relay, queue).await;
     agrees("at first", Some(0)).await;
-    let mixed = accept(&alice, &into(batch([call("b-0"), task("b-1"), asking(PROCESS, "b-2", "fail-50411")]))).await;
+    let mixed = accept(
+        &alice,
+        &into(batch([call("b-0"), task("b-1"), asking(PROCESS, "b-2", "fail-50411")])),
+    )
+    .await;
     agrees("accepted", Some(3)).await;
     let delayed = accept(&alice, &into(with(call("b-3"), "delay", 30))).await;
     agrees("delayed", Some(4)).await;
     let gone = accept(&alice, &into(batch([call("b-4"), call("b-5")]))).await;
     post_to(&alice, &gone, "cancel").await;
     agrees("cancelled", Some(4)).await;
-    order(&relay, Rule::on(SUBMIT, Fault::concurrency_limit()).times(NonZeroU32::new(3).unwrap()));
+    order(
+        &relay,
+        Rule::on(SUBMIT, Fault::concurrency_limit()).times(NonZeroU32::new(3).unwrap()),
+    );
     resume(&relay, queue).await;
     later_until(&relay, "all have ended", async || {
         agrees("running", None).await;
@@ -251,5 +281,12 @@ async fn the_backlog_is_what_came_minus_what_was_taken_at_every_step() {
     ended(&alice, &mixed).await;
     agrees("ended again", Some(0)).await;
     let row = queue_row(&relay, queue);
-    assert_eq!((row.of(Standing::Succeeded), row.of(Standing::Failed), row.of(Standing::Cancelled)), (3, 1, 2));
+    assert_eq!(
+        (
+            row.of(Standing::Succeeded),
+            row.of(Standing::Failed),
+            row.of(Standing::Cancelled)
+        ),
+        (3, 1, 2)
+    );
 }

@@ -12,7 +12,10 @@ async fn the_same_key_and_body_are_the_same_job() {
 
     let reply = send(&alice, &call("repeat")).await;
 
-    assert_eq!((id_of(&reply), reply.header("idempotency-replayed")), (first.clone(), Some("true")));
+    assert_eq!(
+        (id_of(&reply), reply.header("idempotency-replayed")),
+        (first.clone(), Some("true"))
+    );
     assert_eq!(reply.header("location"), Some(format!("/v1/jobs/{first}").as_str()));
     ended(&alice, &first).await;
     assert_eq!(send(&alice, &call("repeat")).await.json()["state"], "succeeded");
@@ -34,14 +37,24 @@ async fn the_same_key_and_another_body_are_a_conflict() {
         ("its own queue", with(job.clone(), "queue", "media")),
         ("a priority", with(job.clone(), "priority", 9)),
         ("a policy", with(job.clone(), "retry", json!({ "max_attempts": 7 }))),
-        ("a policy for unknown calls", with(job.clone(), "retry", json!({ "unknown_calls": "retry" }))),
+        (
+            "a policy for unknown calls",
+            with(job.clone(), "retry", json!({ "unknown_calls": "retry" })),
+        ),
         ("limits", with(job.clone(), "limits", json!({ "hard": 7, "soft": 7 }))),
         ("metadata", with(job.clone(), "metadata", json!({ "a": 1 }))),
         ("a deadline", with(job.clone(), "deadline", deadline)),
-        ("another question", batch([with(job.clone(), "req_json", json!({ "a": 1 }))])),
+        (
+            "another question",
+            batch([with(job.clone(), "req_json", json!({ "a": 1 }))]),
+        ),
     ] {
         let reply = send(&alice, &other).await;
-        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (409, "IDEMPOTENCY_CONFLICT"), "{what}");
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (409, "IDEMPOTENCY_CONFLICT"),
+            "{what}"
+        );
     }
     assert_eq!(queue_row(&relay, "default").enqueued, 1);
 }
@@ -56,7 +69,9 @@ async fn of_many_at_once_one_is_new_and_all_are_the_same_job() {
 
     let first = id_of(&replies[0]);
     assert!(replies.iter().all(|reply| id_of(reply) == first));
-    let fresh = replies.iter().filter(|reply| reply.header("idempotency-replayed").is_none());
+    let fresh = replies
+        .iter()
+        .filter(|reply| reply.header("idempotency-replayed").is_none());
     assert_eq!(fresh.count(), 1);
     ended(&alice, &first).await;
     assert_eq!((relay.seen("at-once"), queue_row(&relay, "default").enqueued), (1, 1));
@@ -90,7 +105,10 @@ async fn the_key_of_a_submission_outlives_the_process() {
     let alice = alice.at(&relay.url);
 
     let reply = send(&alice, &call("outlives")).await;
-    assert_eq!((id_of(&reply), reply.header("idempotency-replayed")), (first, Some("true")));
+    assert_eq!(
+        (id_of(&reply), reply.header("idempotency-replayed")),
+        (first, Some("true"))
+    );
 }
 
 #[tokio::test]

@@ -6,9 +6,17 @@ use super::*;
 
 /// How many rows the tables of jobs hold, but for the queues' counts.
 fn rows(relay: &Relay) -> u64 {
-    let counts = relay.services().store.read(|reader: &mut tollgate::store::Reader| reader.row_counts()).unwrap();
-    let ours = counts.iter().filter(|(name, _)| name.contains("job") || name.contains("dead"));
-    ours.filter(|(name, _)| !name.contains("queue")).map(|(_, rows)| rows).sum()
+    let counts = relay
+        .services()
+        .store
+        .read(|reader: &mut tollgate::store::Reader| reader.row_counts())
+        .unwrap();
+    let ours = counts
+        .iter()
+        .filter(|(name, _)| name.contains("job") || name.contains("dead"));
+    ours.filter(|(name, _)| !name.contains("queue"))
+        .map(|(_, rows)| rows)
+        .sum()
 }
 
 async fn forget(relay: &Relay, age: Duration, most: u64) {
@@ -18,7 +26,10 @@ async fn forget(relay: &Relay, age: Duration, most: u64) {
 
 /// Every kind of end there is, with lines of a log.
 async fn mixed(relay: &Relay, alice: &Client) -> Vec<String> {
-    order(relay, Rule::on("/v1/chat/completions", Fault::concurrency_limit()).always());
+    order(
+        relay,
+        Rule::on("/v1/chat/completions", Fault::concurrency_limit()).always(),
+    );
     order(relay, Rule::on(SUBMIT, Fault::Reset));
     serve(relay, "gpt-4o").await;
     let dead = chat("gpt-4o", "dead");
@@ -58,7 +69,10 @@ async fn a_job_that_ended_long_ago_is_forgotten_with_all_that_is_its() {
     }
     assert_eq!(rows(&relay), 0);
     let row = queue_row(&relay, "default");
-    let standing: u64 = tollgate::model::job::queue::Standing::ALL.into_iter().map(|standing| row.of(standing)).sum();
+    let standing: u64 = tollgate::model::job::queue::Standing::ALL
+        .into_iter()
+        .map(|standing| row.of(standing))
+        .sum();
     assert_eq!(standing, 0, "{row:?}");
 }
 

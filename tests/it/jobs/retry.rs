@@ -30,7 +30,10 @@ async fn what_is_refused_is_tried_again_after_a_growing_wait_until_it_is_dead() 
         })
         .await;
         let waits = item(&alice, &id, 0).await;
-        assert_eq!((&waits["state"], &waits["error"]["code"]), (&json!("queued"), &json!("50430")));
+        assert_eq!(
+            (&waits["state"], &waits["error"]["code"]),
+            (&json!("queued"), &json!("50430"))
+        );
         let due: tollgate::model::clock::Timestamp = waits["due_at"].as_str().unwrap().parse().unwrap();
         let wait = due.since(relay.wall()).as_secs_f64();
         assert!((f64::from(least) - 3.0..=f64::from(most)).contains(&wait), "{wait} s");
@@ -39,7 +42,10 @@ async fn what_is_refused_is_tried_again_after_a_growing_wait_until_it_is_dead() 
     let job = ended_later(&relay, &alice, &id).await;
 
     assert_eq!((&job["state"], &job["failed_ratio"]), (&json!("dead"), &json!(1.0)));
-    assert_eq!((item(&alice, &id, 0).await["attempts"].as_u64(), relay.seen("refused")), (Some(3), 9));
+    assert_eq!(
+        (item(&alice, &id, 0).await["attempts"].as_u64(), relay.seen("refused")),
+        (Some(3), 9)
+    );
     let letters = queue_row(&relay, "default");
     assert_eq!(letters.of(tollgate::model::job::queue::Standing::Dead), 1);
 }
@@ -58,13 +64,19 @@ async fn a_refusal_that_asks_for_patience_is_given_it() {
     until_attempted(&alice, &id, 1).await;
 
     relay.later(Duration::from_secs(290)).await;
-    assert_eq!((&item(&alice, &id, 0).await["state"], relay.seen("patience")), (&json!("queued"), 1));
+    assert_eq!(
+        (&item(&alice, &id, 0).await["state"], relay.seen("patience")),
+        (&json!("queued"), 1)
+    );
 
     assert_eq!(ended_later(&relay, &alice, &id).await["state"], "succeeded");
 }
 
 async fn until_attempted(alice: &Client, id: &str, attempts: u64) {
-    eventually("it was attempted", async || item(alice, id, 0).await["attempts"] == attempts).await;
+    eventually("it was attempted", async || {
+        item(alice, id, 0).await["attempts"] == attempts
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -88,7 +100,10 @@ async fn of_two_retries_at_once_one_is_done() {
 async fn a_query_as_an_item_is_asked_again_when_nobody_answered() {
     let (relay, alice) = start().await;
     let task_id = alice.submit(&crate::support::submit_body("asked")).await.task_id();
-    order(&relay, Rule::on(QUERY, Fault::internal_error()).times(NonZeroU32::new(3).unwrap()));
+    order(
+        &relay,
+        Rule::on(QUERY, Fault::internal_error()).times(NonZeroU32::new(3).unwrap()),
+    );
     let body = json!({ "req_key": "jimeng_t2i_v40", "task_id": task_id });
     let id = accept(&alice, &json!({ "operation": QUERY, "body": body })).await;
 
@@ -114,11 +129,18 @@ async fn what_no_connection_took_is_tried_again_and_then_dead() {
     let brake = Arc::new(Brake::new(Stop::NoConnection));
     let (relay, alice) = start_with(Relay::build().transport(brake.clone())).await;
     let twice = json!({ "max_attempts": 2, "backoff": 1 });
-    let unsent = accept(&alice, &with(batch([task("unsent-0"), call("unsent-1")]), "retry", twice)).await;
+    let unsent = accept(
+        &alice,
+        &with(batch([task("unsent-0"), call("unsent-1")]), "retry", twice),
+    )
+    .await;
 
     let job = ended_later(&relay, &alice, &unsent).await;
 
-    assert_eq!((&job["state"], states(&alice, &unsent).await), (&json!("dead"), vec!["dead".to_owned(); 2]));
+    assert_eq!(
+        (&job["state"], states(&alice, &unsent).await),
+        (&json!("dead"), vec!["dead".to_owned(); 2])
+    );
     for item in items(&alice, &unsent).await {
         assert_eq!(item["attempts"], 2, "{item}");
     }
@@ -137,10 +159,16 @@ async fn what_the_client_got_wrong_is_failed_at_once() {
 
         let job = ended(&alice, &id).await;
 
-        assert_eq!((&job["state"], states(&alice, &id).await), (&json!("failed"), vec!["failed".to_owned(); 2]));
+        assert_eq!(
+            (&job["state"], states(&alice, &id).await),
+            (&json!("failed"), vec!["failed".to_owned(); 2])
+        );
         assert_eq!((relay.seen("wrong-call"), relay.seen("wrong-task")), (1, 1), "{number}");
         for item in items(&alice, &id).await {
-            assert_eq!((&item["error"]["code"], &item["attempts"]), (&json!(number.to_string()), &json!(1)));
+            assert_eq!(
+                (&item["error"]["code"], &item["attempts"]),
+                (&json!(number.to_string()), &json!(1))
+            );
         }
     }
 }
@@ -155,7 +183,10 @@ async fn an_openai_rejection_keeps_its_answer() {
     assert_eq!(ended(&alice, &id).await["state"], "failed");
 
     let item = item(&alice, &id, 0).await;
-    assert_eq!((&item["state"], &item["result"]["status"]), (&json!("failed"), &json!(400)));
+    assert_eq!(
+        (&item["state"], &item["result"]["status"]),
+        (&json!("failed"), &json!(400))
+    );
     assert_eq!(item["result"]["body"]["error"]["code"], "invalid_value");
     assert_eq!(relay.seen("marker-no"), 1);
 }
@@ -177,7 +208,10 @@ async fn what_has_not_ended_at_the_deadline_is_failed() {
 
     assert_eq!(job["state"], "failed");
     for item in items(&alice, &id).await {
-        assert_eq!((&item["state"], &item["error"]["code"]), (&json!("failed"), &json!("DEADLINE_EXCEEDED")));
+        assert_eq!(
+            (&item["state"], &item["error"]["code"]),
+            (&json!("failed"), &json!("DEADLINE_EXCEEDED"))
+        );
     }
     assert_eq!(relay.seen("late-1"), 1);
 }
@@ -185,7 +219,10 @@ async fn what_has_not_ended_at_the_deadline_is_failed() {
 #[tokio::test]
 async fn a_task_that_is_made_after_the_deadline_is_not_waited_for() {
     let (relay, alice) = start().await;
-    order(&relay, Rule::on(SUBMIT, Fault::task(tollgate::sandbox::Ends::Never)).after(Duration::from_secs(15)));
+    order(
+        &relay,
+        Rule::on(SUBMIT, Fault::task(tollgate::sandbox::Ends::Never)).after(Duration::from_secs(15)),
+    );
     let deadline = relay.wall().plus(Duration::from_secs(8)).to_string();
     let id = accept(&alice, &with(task("made-late"), "deadline", deadline)).await;
     eventually("it is upstream", async || relay.seen("made-late") == 1).await;

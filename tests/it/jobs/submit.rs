@@ -19,7 +19,13 @@ async fn an_accepted_job_says_where_it_is_and_how_it_stands() {
     assert_eq!(reply.header("idempotency-replayed"), None);
     let told = reply.json();
     assert_eq!(
-        (&told["object"], &told["kind"], &told["queue"], &told["priority"], &told["counts"]["total"]),
+        (
+            &told["object"],
+            &told["kind"],
+            &told["queue"],
+            &told["priority"],
+            &told["counts"]["total"]
+        ),
         (&json!("job"), &json!("batch"), &json!("default"), &json!(5), &json!(1))
     );
     assert_eq!(told["metadata"], json!({ "order": 7 }));
@@ -53,7 +59,10 @@ async fn a_call_that_was_under_way_when_power_was_lost_is_not_made_twice() {
 
     assert_eq!(ended_later(&relay, &alice, &id).await["state"], "failed");
     let item = item(&alice, &id, 0).await;
-    assert_eq!((&item["state"], &item["error"]["code"]), (&json!("unknown"), &json!("OUTCOME_UNKNOWN")));
+    assert_eq!(
+        (&item["state"], &item["error"]["code"]),
+        (&json!("unknown"), &json!("OUTCOME_UNKNOWN"))
+    );
     assert!(item["audit_id"].is_u64(), "{item}");
     assert_eq!(relay.seen("lost"), 1);
 }
@@ -98,7 +107,10 @@ async fn every_relayed_operation_can_be_an_item_byte_for_byte_both_ways() {
         }
         until(&alice, &id, &["succeeded"]).await;
         let page = alice.get(&format!("/v1/jobs/{id}/items")).await.text();
-        assert!(page.contains(&format!(r#""status":200,"body":{ANSWER}"#)), "{name}: {page}");
+        assert!(
+            page.contains(&format!(r#""status":200,"body":{ANSWER}"#)),
+            "{name}: {page}"
+        );
     }
     drop(relay);
 }
@@ -107,7 +119,11 @@ async fn every_relayed_operation_can_be_an_item_byte_for_byte_both_ways() {
 async fn a_reply_that_is_no_json_is_kept_as_text() {
     let html = ["Content-Type: text/html"];
     let (_script, _relay, alice) = answering(replying("404 Not Found", &html, "<h1>no \"such\" thing</h1>")).await;
-    let id = accept(&alice, &json!({ "operation": "embeddings", "body": { "model": "m", "input": "a" } })).await;
+    let id = accept(
+        &alice,
+        &json!({ "operation": "embeddings", "body": { "model": "m", "input": "a" } }),
+    )
+    .await;
 
     until(&alice, &id, &["failed"]).await;
 }
@@ -117,7 +133,11 @@ async fn a_key_without_the_scope_of_jobs_submits_none() {
     let (relay, _alice) = start().await;
     let bob = relay.client("bob").await;
     send(&bob, &call("none")).await.assert_error(403, "SCOPE_DENIED");
-    relay.stranger().post("/v1/jobs", "{}").await.assert_error(401, "AUTH_FAILED");
+    relay
+        .stranger()
+        .post("/v1/jobs", "{}")
+        .await
+        .assert_error(401, "AUTH_FAILED");
 }
 
 #[tokio::test]
@@ -139,7 +159,10 @@ async fn a_submit_is_polled_with_what_its_item_says() {
     ended_later(&relay, &alice, &id).await;
 
     let asked: Value = serde_json::from_slice(&script.heard()[1].body).unwrap();
-    assert_eq!((&asked["task_id"], &asked["req_key"]), (&json!("t-9"), &json!("jimeng_t2i_v40")));
+    assert_eq!(
+        (&asked["task_id"], &asked["req_key"]),
+        (&json!("t-9"), &json!("jimeng_t2i_v40"))
+    );
     let req_json: Value = serde_json::from_str(asked["req_json"].as_str().unwrap()).unwrap();
     assert_eq!(req_json, logo);
 }

@@ -46,13 +46,23 @@ async fn an_ambiguous_submit_is_unknown_and_never_sent_again() {
         let id = accept(&alice, &job).await;
         let job = ended(&alice, &id).await;
 
-        assert_eq!((&job["state"], &job["counts"]["unknown"]), (&json!("failed"), &json!(1)), "{fault:?}");
+        assert_eq!(
+            (&job["state"], &job["counts"]["unknown"]),
+            (&json!("failed"), &json!(1)),
+            "{fault:?}"
+        );
         assert_eq!(job["failed_ratio"], 0.0, "nobody knows that it failed");
-        post_to(&alice, &id, "retry").await.assert_error(400, "VALIDATION_FAILED");
+        post_to(&alice, &id, "retry")
+            .await
+            .assert_error(400, "VALIDATION_FAILED");
         relay.later(Duration::from_mins(5)).await;
 
         let item = item(&alice, &id, 0).await;
-        assert_eq!((&item["state"], relay.seen("once")), (&json!("unknown"), 1), "{fault:?}");
+        assert_eq!(
+            (&item["state"], relay.seen("once")),
+            (&json!("unknown"), 1),
+            "{fault:?}"
+        );
         assert_eq!(item["audit_id"].as_u64(), Some(relay.intents()[0].0));
     }
 }
@@ -62,12 +72,19 @@ async fn an_ambiguous_call_is_unknown_unless_its_submitter_says_otherwise() {
     for (unknown_calls, state, sent) in [("leave", "unknown", 1), ("retry", "succeeded", 2)] {
         let (relay, alice) = start().await;
         order(&relay, Rule::on(PROCESS, Fault::Reset));
-        let job = with(call("call"), "retry", json!({ "unknown_calls": unknown_calls, "backoff": 1 }));
+        let job = with(
+            call("call"),
+            "retry",
+            json!({ "unknown_calls": unknown_calls, "backoff": 1 }),
+        );
         let id = accept(&alice, &job).await;
 
         ended_later(&relay, &alice, &id).await;
 
-        assert_eq!((states(&alice, &id).await, relay.seen("call")), (vec![state.to_owned()], sent));
+        assert_eq!(
+            (states(&alice, &id).await, relay.seen("call")),
+            (vec![state.to_owned()], sent)
+        );
     }
 }
 

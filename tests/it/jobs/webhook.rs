@@ -17,7 +17,11 @@ async fn telling(says: impl IntoIterator<Item = Say>) -> (Script, Relay, Client)
 }
 
 fn hooked(receiver: &Script, job: Value) -> Value {
-    with(job, "webhook", json!({ "url": format!("http://{}/hook?token=canary", receiver.address) }))
+    with(
+        job,
+        "webhook",
+        json!({ "url": format!("http://{}/hook?token=canary", receiver.address) }),
+    )
 }
 
 fn taken() -> Say {
@@ -27,23 +31,39 @@ fn taken() -> Say {
 #[tokio::test]
 async fn a_jobs_end_is_told_once_and_can_be_verified() {
     let (receiver, relay, alice) = telling([taken()]).await;
-    let job = with(hooked(&receiver, batch([call("told"), asking(PROCESS, "x", "fail-50411")])), "metadata", json!({ "order": 7 }));
+    let job = with(
+        hooked(&receiver, batch([call("told"), asking(PROCESS, "x", "fail-50411")])),
+        "metadata",
+        json!({ "order": 7 }),
+    );
     let id = accept(&alice, &job).await;
-    assert_eq!(show(&alice, &id).await["webhook"], format!("http://{}", receiver.address));
+    assert_eq!(
+        show(&alice, &id).await["webhook"],
+        format!("http://{}", receiver.address)
+    );
     ended(&alice, &id).await;
 
     eventually("it is told", async || !receiver.heard().is_empty()).await;
 
     let heard = receiver.heard().remove(0);
-    let secret = alice.get("/v1/key").await.json()["webhook_secret"].as_str().unwrap().to_owned();
+    let secret = alice.get("/v1/key").await.json()["webhook_secret"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let headers = heard
         .headers()
         .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
         .collect();
     Webhook::new(&secret).unwrap().verify(&heard.body, &headers).unwrap();
     let told: Value = serde_json::from_slice(&heard.body).unwrap();
-    assert_eq!((&told["type"], &told["data"]["id"]), (&json!("job.partially_failed"), &json!(id)));
-    assert_eq!((&told["data"]["metadata"], &told["data"]["failed_ratio"]), (&json!({ "order": 7 }), &json!(0.5)));
+    assert_eq!(
+        (&told["type"], &told["data"]["id"]),
+        (&json!("job.partially_failed"), &json!(id))
+    );
+    assert_eq!(
+        (&told["data"]["metadata"], &told["data"]["failed_ratio"]),
+        (&json!({ "order": 7 }), &json!(0.5))
+    );
     assert_eq!(told["data"]["counts"]["failed"], 1);
     for _ in 0..10 {
         relay.later(Duration::from_mins(30)).await;
@@ -66,7 +86,11 @@ async fn a_receiver_that_fails_is_told_again_under_the_same_id() {
 
     let heard = receiver.heard();
     assert_eq!(heard.len(), 3);
-    assert!(heard.iter().all(|one| one.header("webhook-id") == heard[0].header("webhook-id")));
+    assert!(
+        heard
+            .iter()
+            .all(|one| one.header("webhook-id") == heard[0].header("webhook-id"))
+    );
     assert!(heard.iter().all(|one| one.body == heard[0].body));
 }
 
