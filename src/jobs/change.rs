@@ -154,18 +154,19 @@ impl Jobs {
 
 /// What is asked of a job as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     Cancel,
     Retry,
     Hold,
     Release,
 }
 
-struct Begin {
-    viewer: Viewer,
-    id: JobId,
-    asked: Asked,
-    bell: Bell,
+/// Changes a job's own row, if it stands so that it can be asked.
+pub(super) struct Begin {
+    pub(super) viewer: Viewer,
+    pub(super) id: JobId,
+    pub(super) asked: Asked,
+    pub(super) bell: Bell,
 }
 
 impl Asked {
@@ -183,7 +184,8 @@ impl Asked {
         match self {
             Self::Cancel | Self::Hold => !job.state.is_finished(),
             Self::Retry => job.state.is_finished() && job.cancelled_at.is_none(),
-            Self::Release => job.hold == Hold::Held,
+            // Also where the job is free: the process may have ended before its items followed.
+            Self::Release => job.hold == Hold::Held || !job.state.is_finished(),
         }
     }
 

@@ -7,7 +7,7 @@ use redb::backends::InMemoryBackend;
 use super::vault::Vault;
 use crate::crypto::entropy::OsEntropy;
 use crate::crypto::keyring::MasterKey;
-use crate::model::clock::{SystemClock, Timestamp};
+use crate::model::clock::{Clock, SystemClock, Timestamp};
 use crate::model::id::{JobId, OwnerId};
 use crate::model::job::{Hold, Item, ItemState, Job, JobKind, JobState, Priority, RetryPolicy, Tally, TimeLimits};
 use crate::model::operation::Operation;
@@ -21,13 +21,18 @@ pub(super) const JOB: JobId = JobId::from_bits(1);
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_771_927_200);
 
 pub(super) fn store() -> Store {
+    store_at(Arc::new(SystemClock))
+}
+
+/// One whose commits happen when this clock says.
+pub(super) fn store_at(clock: Arc<dyn Clock>) -> Store {
     let master = Secret::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
     let options = OpenOptions {
         master_keys: &|_| Ok(vec![MasterKey::from_base64(&master).unwrap()]),
         cache_bytes: 1 << 20,
         missing: Missing::Create,
         progress: |_| {},
-        clock: Arc::new(SystemClock),
+        clock,
         entropy: &OsEntropy,
     };
     Store::open_backend(InMemoryBackend::new(), &options).unwrap().store

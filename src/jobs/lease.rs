@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Jobs;
 use super::bell::{Bell, Told};
+use super::poll::AskAgain;
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
 use crate::model::job::item::{ItemError, Lease};
@@ -121,8 +122,11 @@ impl Jobs {
         }
     }
 
-    /// Takes back what workers of an older process held.
+    /// Takes back what workers of an older process held, and the questions that it was putting.
     pub(super) async fn take_back_all(&self) {
+        if let Err(error) = self.store.change(AskAgain).await {
+            tracing::error!(error = %error, "questions of an older process could not be taken back");
+        }
         loop {
             let taking = TakeBack {
                 boot: self.leases.boot,
@@ -144,8 +148,8 @@ impl Jobs {
 }
 
 /// Renews leases.
-struct Renew {
-    held: Vec<(ItemRef, Lease)>,
+pub(super) struct Renew {
+    pub(super) held: Vec<(ItemRef, Lease)>,
 }
 
 impl Change for Renew {
@@ -173,15 +177,15 @@ impl Change for Renew {
 }
 
 /// Takes back leases of older boots, some at a time.
-struct TakeBack {
-    boot: u64,
-    bell: Bell,
+pub(super) struct TakeBack {
+    pub(super) boot: u64,
+    pub(super) bell: Bell,
 }
 
 /// What was taken back.
-struct TakenBack {
-    items: usize,
-    told: Told,
+pub(super) struct TakenBack {
+    pub(super) items: usize,
+    pub(super) told: Told,
 }
 
 impl Change for TakeBack {

@@ -13,16 +13,20 @@ pub mod error;
 pub mod events;
 #[cfg(test)]
 mod fixture;
+pub mod gallery;
 pub mod hub;
 mod lease;
 mod line;
 pub mod logs;
 mod poll;
+mod refresh;
 mod retain;
 mod settle;
 pub mod spec;
 pub mod submit;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod throughput;
 mod timers;
 pub mod vault;
@@ -40,7 +44,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::error::JobError;
+pub use self::gallery::{Gallery, GalleryError};
 pub use self::line::QueueView;
+pub use self::refresh::RefreshError;
 pub use self::retain::Retention;
 pub use self::spec::{ItemSpec, JobSpec, Private};
 pub use self::submit::Submitted;

@@ -23,10 +23,10 @@ use crate::relay::{Answer, Content};
 use crate::store::error::{StoreError, WriteError};
 use crate::store::jobs::index::{self, Timer};
 use crate::store::jobs::item;
-use crate::store::{Rows, Tables, Write};
+use crate::store::{Change, Rows, Tables, Write};
 
 /// A question that is to be put.
-struct Question {
+pub(super) struct Question {
     at: ItemRef,
     owner: OwnerId,
     item: Item,
@@ -142,9 +142,9 @@ impl Jobs {
 }
 
 /// Takes questions that are due. One that was taken is due again long after its answer, or its loss.
-struct TakeQuestions {
-    now: Timestamp,
-    limit: usize,
+pub(super) struct TakeQuestions {
+    pub(super) now: Timestamp,
+    pub(super) limit: usize,
 }
 
 impl Write for TakeQuestions {
@@ -185,8 +185,29 @@ impl Write for TakeQuestions {
     }
 }
 
+/// Makes the questions due that an older process was putting when it ended: those that wait longer than any that was
+/// answered.
+pub(super) struct AskAgain;
+
+impl Change for AskAgain {
+    type Done = ();
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+        let now = tables.now();
+        let usual = index::due(tables.view(), Timer::Question, now.plus(LONGEST_WAIT), None, usize::MAX)?;
+        let behind = usual.last().map(|(place, _)| *place);
+        let end = Timestamp::from_micros(i64::MAX);
+        for (_, at) in index::due(tables.view(), Timer::Question, end, behind, usize::MAX)? {
+            let mut edit = tables.edit_job(at.job)?.ok_or_else(|| StoreError::orphan(at))?;
+            tables.edit_item(&mut edit, at.index, |item| item.wake_at = Some(now))?;
+            tables.close_job(edit)?;
+        }
+        Ok(())
+    }
+}
+
 /// The query that belongs to an item's submit.
-const fn query_of(item: &Item) -> Operation {
+pub(super) const fn query_of(item: &Item) -> Operation {
     match item.operation {
         Operation::SubmitTask => Operation::GetResult,
         _ => Operation::Sync2AsyncGetResult,
@@ -207,7 +228,7 @@ fn next_try(unanswered: u32, jitter: f64) -> Duration {
 
 /// How long what a finished task's reply names can be fetched: a video for an hour, images for a day (contract file,
 /// section 12.1).
-fn result_lives(body: &[u8]) -> Option<Duration> {
+pub(super) fn result_lives(body: &[u8]) -> Option<Duration> {
     #[derive(serde::Deserialize)]
     struct Done {
         data: Data,
@@ -226,9 +247,12 @@ fn result_lives(body: &[u8]) -> Option<Duration> {
 }
 
 /// How a result is asked for where its submitter says nothing else: as URLs, not as base64.
-const RETURN_URL: &str = r#"{"return_url":true}"#;
+pub(super) const RETURN_URL: &str = r#"{"return_url":true}"#;
 
-/// How long a question may take before it is put again.
+/// The longest wait after an answer, or the lack of one.
+const LONGEST_WAIT: Duration = Duration::from_secs(75);
+
+/// How long a question may take before it is put again: longer than any wait.
 const ASKED: Duration = Duration::from_mins(2);
 
 /// How long a new task may be unknown to the provider.

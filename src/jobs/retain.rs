@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Jobs;
+use super::{JobError, Jobs, Viewer};
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
 use crate::store::error::StoreError;
@@ -40,6 +40,26 @@ impl Jobs {
             }
             over = over.saturating_sub(gone as u64);
         }
+        Ok(())
+    }
+
+    /// Forgets one job that has ended, with everything of it.
+    ///
+    /// # Errors
+    /// [`JobError::NotFound`], or [`JobError::State`] for a job that has not ended.
+    ///
+    /// # Cancel safety
+    /// Dropped, part of it may be left until it is forgotten again.
+    pub async fn forget(&self, viewer: Viewer, id: JobId) -> Result<(), JobError> {
+        let job = self.get(viewer, id).await?;
+        if !job.state.is_finished() {
+            return Err(JobError::State {
+                state: job.state.label(),
+                asked: "forgotten",
+            });
+        }
+        while self.store.change(Forget { id }).await? >= ROWS {}
+        self.hub.touch(id);
         Ok(())
     }
 

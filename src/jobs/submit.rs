@@ -142,7 +142,7 @@ impl Jobs {
         let call = Call {
             request: RequestId::at(now, [0; 16]),
             client_request: None,
-            caller: caller.clone(),
+            caller: item.caller(caller.clone()),
             operation: item.operation,
             body: item.body.clone(),
             model: item.model.clone(),
@@ -169,6 +169,7 @@ impl Jobs {
             body: spec.body.to_vec(),
             task_id: spec.task_id.clone(),
             req_json: spec.req_json.clone(),
+            alias: spec.alias.clone(),
         };
         let not_before = not_before.filter(|moment| *moment > now);
         let turn = now.plus(SPACING.saturating_mul(at.index));

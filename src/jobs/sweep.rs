@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Jobs;
 use super::bell::{Bell, Told};
 use super::ending::past_the_deadline;
+use crate::crypto::digest::Digest;
 use crate::model::call::IdempotencyKey;
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
@@ -63,19 +64,20 @@ impl Jobs {
     }
 }
 
-struct Sweep {
-    id: JobId,
-    from: u32,
-    sweeping: Sweeping,
-    recorder: Arc<Recorder>,
-    bell: Bell,
+/// Has some of a job's items follow it.
+pub(super) struct Sweep {
+    pub(super) id: JobId,
+    pub(super) from: u32,
+    pub(super) sweeping: Sweeping,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) bell: Bell,
 }
 
-struct Swept {
-    changed: usize,
+pub(super) struct Swept {
+    pub(super) changed: usize,
     /// Where it goes on, if it does.
-    next: Option<u32>,
-    told: Told,
+    pub(super) next: Option<u32>,
+    pub(super) told: Told,
 }
 
 impl Change for Sweep {
@@ -97,7 +99,7 @@ impl Change for Sweep {
         let now = tables.now();
         for (index, item) in items {
             let known = match self.sweeping {
-                Sweeping::Retry if item.state == ItemState::Unknown => self.fate(index, &item, &edit.job, tables)?,
+                Sweeping::Retry if item.state.is_finished() => self.fate(index, &item, &edit.job, tables)?,
                 _ => Fate::Open,
             };
             let mut after = item.clone();
@@ -116,12 +118,14 @@ impl Change for Sweep {
     }
 }
 
-/// What the record has learned of an item whose outcome was unknown.
+/// What the record tells of an item that is to be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
-    /// Nothing.
+    /// It may have been sent, and nobody can know.
     Open,
-    /// A person said that it was never sent.
+    /// Its last attempt was cut off by the end of a process, a time limit or a deadline: its key tells what came of it.
+    Cut,
+    /// Nothing was sent under its key, or its end is known; or a person said that it was never sent.
     NotSent,
     /// A person found its task.
     Task(String),
@@ -129,15 +133,23 @@ enum Fate {
 
 impl Sweep {
     fn fate(&self, index: u32, item: &Item, job: &Job, tables: &mut Tables<'_>) -> Result<Fate, StoreError> {
+        let at = ItemRef { job: self.id, index };
+        let usage = idempotency::get(tables.view(), &self.key_of(at, item, job))?;
+        let lives = |since: Timestamp| since.plus(self.recorder.ttl()) > tables.now();
+        if item.state != ItemState::Unknown {
+            // A key that nobody uses was freed by the end of its call, or has expired meanwhile.
+            let is_free = usage.is_none() && (item.status.is_some() || item.keyed_at.is_none_or(lives));
+            return Ok(if is_free { Fate::NotSent } else { Fate::Cut });
+        }
         let Some(intent) = item.intent else {
             return Ok(Fate::Open);
         };
         if item.operation.class() == Class::Submit {
-            let at = SubmitRef {
+            let submit = SubmitRef {
                 owner: job.owner,
                 intent,
             };
-            let submit = tasks::submit(tables.view(), at)?;
+            let submit = tasks::submit(tables.view(), submit)?;
             return Ok(match submit.map(|submit| (submit.outcome, submit.task_id)) {
                 Some((Some(Outcome::Succeeded), Some(task_id))) => Fate::Task(task_id),
                 Some((Some(Outcome::NotSent), _)) => Fate::NotSent,
@@ -145,15 +157,14 @@ impl Sweep {
             });
         }
         // While it lives, the key of an unknown call is freed by nobody but who resolves it.
-        let lives = item
-            .keyed_at
-            .is_some_and(|since| since.plus(self.recorder.ttl()) > tables.now());
-        let at = ItemRef { job: self.id, index };
-        let key = self
-            .recorder
-            .key_digest(job.owner, &IdempotencyKey::of_item(at, item.epoch));
-        let in_use = idempotency::get(tables.view(), &key)?.is_some_and(|usage| usage.intent == intent);
+        let lives = item.keyed_at.is_some_and(lives);
+        let in_use = usage.is_some_and(|usage| usage.intent == intent);
         Ok(if lives && !in_use { Fate::NotSent } else { Fate::Open })
+    }
+
+    fn key_of(&self, at: ItemRef, item: &Item, job: &Job) -> Digest {
+        let key = IdempotencyKey::of_item(at, item.epoch);
+        self.recorder.key_digest(job.owner, &key)
     }
 }
 
@@ -166,7 +177,7 @@ impl Sweeping {
                 item.error = Some(past_the_deadline());
                 item.finish(ItemState::Failed, now);
             }
-            Self::Retry => retry(item, job, known, now),
+            Self::Retry => retry(item, job, &known, now),
             Self::Hold(hold) if item.state == ItemState::Queued => item.hold = hold,
             Self::DropDead if item.state == ItemState::Dead => item.finish(ItemState::Cancelled, now),
             Self::Cancel | Self::Deadline | Self::Hold(_) | Self::DropDead => {}
@@ -175,22 +186,20 @@ impl Sweeping {
 }
 
 /// Puts an item back that did not succeed, as new but for its place in the record.
-fn retry(item: &mut Item, job: &Job, known: Fate, now: Timestamp) {
+fn retry(item: &mut Item, job: &Job, known: &Fate, now: Timestamp) {
     let again = match item.state {
         ItemState::Failed | ItemState::Dead => true,
-        ItemState::Unknown => known != Fate::Open,
+        ItemState::Unknown => *known != Fate::Open,
         _ => false,
     };
     if !again {
         return;
     }
     let task_id = match known {
-        Fate::Task(task_id) => Some(task_id),
+        Fate::Task(task_id) => Some(task_id.clone()),
         _ => item.unfinished_task().map(ToOwned::to_owned),
     };
-    // What may have been sent under the present key is asked for under it: the record knows.
-    let may_be_sent = item.state != ItemState::Unknown && item.keyed_at.is_some();
-    if !may_be_sent {
+    if *known != Fate::Cut {
         item.epoch += 1;
         item.keyed_at = None;
     }

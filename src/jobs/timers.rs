@@ -108,19 +108,21 @@ impl Jobs {
 }
 
 /// Takes some of what is due.
-struct TakeDue {
-    now: Timestamp,
-    bell: Bell,
+pub(super) struct TakeDue {
+    pub(super) now: Timestamp,
+    pub(super) bell: Bell,
 }
 
-struct Due {
+/// What is due: items that wait or run, and jobs.
+pub(super) struct Due {
     items: Vec<ItemRef>,
     deadlines: Vec<JobId>,
 }
 
-struct Taken {
+/// What was taken, and what is to be done about it.
+pub(super) struct Taken {
     ready: Vec<QueueName>,
-    deadlines: Vec<JobId>,
+    pub(super) deadlines: Vec<JobId>,
     told: Told,
 }
 

@@ -36,9 +36,13 @@ mod keys;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod lasting;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod media;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]

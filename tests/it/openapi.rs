@@ -234,8 +234,9 @@ async fn the_examples_work() {
             if operation["tags"][0] == "Volcengine" && body.get("task_id").is_some() {
                 body["task_id"] = Value::from(task.clone());
             }
+            let films = operation["tags"][0] == "Videos";
             for named in [&body, &body["body"], &body["items"][0]["body"]] {
-                if let Some(model) = named["model"].as_str() {
+                if let Some(model) = named["model"].as_str().filter(|_| !films) {
                     register(&admin, model).await;
                 }
             }
@@ -243,7 +244,7 @@ async fn the_examples_work() {
                 ("Jobs", "logToJob") => (&client, path.replace("{id}", &job)),
                 ("Jobs", _) => (&client, path.clone()),
                 (_, "volcengine") => (&client, format!("/?{}&Version=2022-08-31", action(&summary))),
-                ("Volcengine" | "OpenAI" | "Vision", _) => (&client, path.clone()),
+                ("Volcengine" | "OpenAI" | "Vision" | "Videos", _) => (&client, path.clone()),
                 (_, "resolveIntent") => (&admin, path.replace("{id}", &unknown_intent(&relay).await.to_string())),
                 (_, "addAccount" | "importAccounts") => (&admin, path.replace("{id}", "mine")),
                 _ => (&admin, path.replace("{id}", &key)),

@@ -120,6 +120,8 @@ pub struct ItemBody {
     pub task_id: Option<String>,
     /// What its task is asked with: the `req_json` of a query.
     pub req_json: Option<String>,
+    /// What its client calls the model that it names, where that is another name.
+    pub alias: Option<String>,
 }
 
 impl ItemState {

@@ -25,6 +25,7 @@ use tollgate::server::{Limits as ServerLimits, Server};
 use tollgate::store::audit::{self, Order};
 use tollgate::store::error::OpenError;
 use tollgate::store::{Missing, OpenOptions, Store};
+use tollgate::upstream::media::MediaSource;
 use tollgate::upstream::transport::{Network, Transport};
 
 use super::{Book, Client, Disk, ManualClock};
@@ -230,7 +231,7 @@ impl Relay {
 
     /// Is killed: what power loss leaves of the store is all that a next process finds.
     ///
-    /// The image is taken first, so whatever this process still does is never seen.
+    /// The image is taken first, so whatever this process still writes is never seen.
     pub(crate) async fn lose_power(self) -> Builder {
         let disk = Disk::holding(self.disk.image());
         self.vanish(disk).await
@@ -243,7 +244,8 @@ impl Relay {
     }
 
     async fn vanish(self, disk: Disk) -> Builder {
-        // What this process still does is seen by nobody, so it need not stay held up.
+        // A dead process commits nothing more, and so sends nothing more: its workers end with their store.
+        self.disk.fail_change(1, std::io::ErrorKind::Other);
         self.server.drain(Duration::ZERO, &CancellationToken::new()).await;
         self.disk.release();
         self.app.close(Duration::ZERO).await;
@@ -342,6 +344,7 @@ impl Builder {
                 Some(transport) => Arc::clone(transport),
                 None => Arc::new(Network::new().unwrap()),
             },
+            media: Arc::new(MediaSource::new(Network::new().unwrap())),
             resolver: Arc::clone(&self.resolver),
         };
         let opened = Box::new(open(&self.disk, self.clock.clone())?);
@@ -414,6 +417,11 @@ pub(crate) fn somebody() -> Actor {
         request: None,
         authority: Authority::Full,
     }
+}
+
+/// The store on a disk that no process has open.
+pub(crate) fn open_disk(disk: &Disk) -> Store {
+    open(disk, Arc::default()).unwrap().store
 }
 
 /// Opens a store on a disk, under the test's master key.

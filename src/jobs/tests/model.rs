@@ -1,0 +1,528 @@
+//! Random sequences of everything that may happen to jobs, kills in the middle of a change among them. After each step
+//! the store holds together, and in the end every job that was accepted ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::check::Check;
+use super::*;
+use crate::jobs::ending::{Heard, NextKey};
+use crate::model::id::OwnerId;
+use crate::model::job::item::ItemError;
+use crate::model::job::{Hold, ItemState, JobKind, JobState, Priority, RetryPolicy, Tally, TimeLimits};
+use crate::model::operation::Operation;
+use crate::store::error::StoreError;
+use crate::store::jobs::NewItem;
+use crate::store::{Change, Tables};
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    Submit(New),
+    Claim {
+        queue: usize,
+        limit: usize,
+    },
+    /// A worker says what came of an item, be it that its lease was lost long ago.
+    Settle {
+        hand: Index,
+        ending: Came,
+    },
+    /// A provider answers about a task.
+    Answer {
+        task: Index,
+        ending: Came,
+    },
+    /// What is due is done; the items of jobs whose deadline came follow, or the process ends before.
+    TakeDue {
+        reach: Reach,
+    },
+    Renew,
+    GiveBack,
+    Kill,
+    /// Something is asked of a job; its items follow, or the process ends before.
+    Ask {
+        job: Index,
+        asked: Asked,
+        reach: Reach,
+    },
+    DropDead {
+        job: Index,
+    },
+    Forget {
+        job: Index,
+        rows: usize,
+    },
+    Pass {
+        seconds: u64,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct New {
+    items: u8,
+    queue: usize,
+    owner: usize,
+    priority: u8,
+    delay: Option<u64>,
+    deadline: Option<u64>,
+    attempts: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Whole,
+    FirstCommit,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Came {
+    Succeeded,
+    Failed,
+    Unknown,
+    Retry(NextKey),
+    Bounced,
+    Later,
+    Cut,
+    Polling,
+    Pending(Heard),
+    Cancelled,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let secs = prop::option::weighted(0.3, 0..200_u64);
+    let new = (1..5_u8, 0..2_usize, 0..2_usize, 0..10_u8, secs.clone(), secs, 1..4_u32);
+    let new = new.prop_map(|(items, queue, owner, priority, delay, deadline, attempts)| {
+        Step::Submit(New {
+            items,
+            queue,
+            owner,
+            priority,
+            delay,
+            deadline,
+            attempts,
+        })
+    });
+    let reach = || prop_oneof![3 => Just(Reach::Whole), 1 => Just(Reach::FirstCommit)];
+    let of_worker = prop_oneof![
+        4 => Just(Came::Succeeded),
+        4 => Just(Came::Polling),
+        2 => Just(Came::Failed),
+        2 => Just(Came::Unknown),
+        3 => Just(Came::Retry(NextKey::Same)),
+        1 => Just(Came::Retry(NextKey::New)),
+        2 => Just(Came::Bounced),
+        1 => Just(Came::Later),
+        1 => Just(Came::Cut),
+        1 => Just(Came::Cancelled),
+    ];
+    let of_provider = prop_oneof![
+        2 => Just(Came::Succeeded),
+        1 => Just(Came::Failed),
+        2 => Just(Came::Pending(Heard::Yes)),
+        1 => Just(Came::Pending(Heard::No)),
+        1 => Just(Came::Cancelled),
+    ];
+    let asked = prop_oneof![
+        Just(Asked::Cancel),
+        Just(Asked::Retry),
+        Just(Asked::Hold),
+        Just(Asked::Release)
+    ];
+    prop_oneof![
+        4 => new,
+        6 => (0..2_usize, 1..4_usize).prop_map(|(queue, limit)| Step::Claim { queue, limit }),
+        6 => (any::<Index>(), of_worker).prop_map(|(hand, ending)| Step::Settle { hand, ending }),
+        3 => (any::<Index>(), of_provider).prop_map(|(task, ending)| Step::Answer { task, ending }),
+        4 => reach().prop_map(|reach| Step::TakeDue { reach }),
+        1 => Just(Step::Renew),
+        1 => Just(Step::GiveBack),
+        1 => Just(Step::Kill),
+        4 => (any::<Index>(), asked, reach()).prop_map(|(job, asked, reach)| Step::Ask { job, asked, reach }),
+        1 => any::<Index>().prop_map(|job| Step::DropDead { job }),
+        1 => (any::<Index>(), 1..12_usize).prop_map(|(job, rows)| Step::Forget { job, rows }),
+        3 => (0..120_u64).prop_map(|seconds| Step::Pass { seconds }),
+    ]
+}
+
+impl Came {
+    fn ending(self, task: u64) -> Ending {
+        let error = ItemError {
+            code: "TEST".to_owned(),
+            message: "it came so".to_owned(),
+        };
+        let wait = Duration::from_secs(7);
+        match self {
+            Self::Succeeded => Ending::Succeeded(answered()),
+            Self::Failed => Ending::Failed(error, Some(answered())),
+            Self::Unknown => Ending::Unknown {
+                error,
+                intent: None,
+                outcome: None,
+            },
+            Self::Retry(key) => Ending::Retry { error, wait, key },
+            Self::Bounced => Ending::Bounced {
+                error,
+                wait: Duration::ZERO,
+            },
+            Self::Later => Ending::Later { wait },
+            Self::Cut => Ending::Cut(error),
+            Self::Polling => Ending::Polling {
+                task_id: task.to_string(),
+                wait,
+            },
+            Self::Pending(heard) => Ending::Pending { wait, heard },
+            Self::Cancelled => Ending::Cancelled,
+        }
+    }
+}
+
+/// What was done so far, as those outside know it.
+struct Run {
+    world: World,
+    queues: [QueueName; 2],
+    owners: [OwnerId; 2],
+    /// How many items each job has that was accepted and not forgotten.
+    accepted: BTreeMap<JobId, usize>,
+    going: BTreeSet<JobId>,
+    /// Every lease that was ever given, lost ones among them.
+    hands: Vec<(ItemRef, Lease)>,
+    /// Those of them that the present process has in hand.
+    held: Vec<(ItemRef, Lease)>,
+    number: u64,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            world: World::new(),
+            queues: ["default".parse().unwrap(), "default-2".parse().unwrap()],
+            owners: [OwnerId::from_bits(1), OwnerId::from_bits(2)],
+            accepted: BTreeMap::new(),
+            going: BTreeSet::new(),
+            hands: Vec::new(),
+            held: Vec::new(),
+            number: 0,
+        }
+    }
+
+    async fn step(&mut self, step: Step) {
+        let before = self.settled();
+        let may_reopen = matches!(
+            step,
+            Step::Ask {
+                asked: Asked::Retry,
+                ..
+            } | Step::DropDead { .. }
+                | Step::Forget { .. }
+        );
+        self.take(step).await;
+        Check {
+            world: &self.world,
+            queues: &self.queues,
+            owners: &self.owners,
+            going: &self.going,
+        }
+        .all();
+        let after = self.settled();
+        if !may_reopen {
+            for (at, item) in before {
+                assert_eq!(after.get(&at), Some(&item), "{at:?} had ended");
+            }
+        }
+        let there: BTreeMap<_, _> = self
+            .world
+            .everything()
+            .into_iter()
+            .map(|(id, _, items)| (id, items.len()))
+            .collect();
+        for (id, items) in &self.accepted {
+            assert!(there.contains_key(id), "{id} is lost");
+            assert!(self.going.contains(id) || there[id] == *items, "{id} lost items");
+        }
+        assert_eq!(there.len(), self.accepted.len());
+    }
+
+    async fn take(&mut self, step: Step) {
+        match step {
+            Step::Submit(new) => self.submit(&new).await,
+            Step::Claim { queue, limit } => self.claim(queue, limit).await,
+            Step::Settle { hand, ending } => {
+                if let Some((at, lease)) = pick(&self.hands, hand) {
+                    self.settle(at, lease, ending).await;
+                }
+            }
+            Step::Answer { task, ending } => {
+                if let Some((at, task)) = pick(&self.tasks(), task) {
+                    self.world.settle(at, Holder::Task(task), ending.ending(0)).await;
+                }
+            }
+            Step::TakeDue { reach } => {
+                let taken = self.world.take_due().await;
+                self.world.take_questions().await;
+                for id in taken.into_iter().flat_map(|taken| taken.deadlines) {
+                    if reach == Reach::Whole {
+                        self.world.sweep(id, Sweeping::Deadline).await;
+                    }
+                }
+            }
+            Step::Renew => self.world.renew(self.hands.clone()).await,
+            Step::GiveBack => self.world.give_back(std::mem::take(&mut self.held)).await,
+            Step::Kill => {
+                self.held.clear();
+                self.world.restart().await;
+                let running = |item: &Item| item.state == ItemState::Running;
+                assert!(
+                    !self.items().iter().any(|(_, item)| running(item)),
+                    "a lease of an older process"
+                );
+            }
+            Step::Ask { job, asked, reach } => {
+                if let Some(id) = pick(&self.jobs(), job) {
+                    self.ask(id, asked, reach).await;
+                }
+            }
+            Step::DropDead { job } => {
+                if let Some(id) = pick(&self.jobs(), job) {
+                    self.world.sweep(id, Sweeping::DropDead).await;
+                }
+            }
+            Step::Forget { job, rows } => {
+                if let Some(id) = pick(&self.jobs(), job) {
+                    self.forget(id, rows).await;
+                }
+            }
+            Step::Pass { seconds } => self.world.pass(Duration::from_secs(seconds)),
+        }
+    }
+
+    async fn submit(&mut self, new: &New) {
+        self.number += 1;
+        let now = self.world.clock.wall();
+        let later = |seconds: Option<u64>| seconds.map(|seconds| now.plus(Duration::from_secs(seconds)));
+        let not_before = later(new.delay).filter(|moment| *moment > now);
+        let id = JobId::from_bits(u128::from(self.number) << 64 | u128::from(self.number % 7));
+        let job = Job {
+            owner: self.owners[new.owner],
+            key: None,
+            kind: JobKind::Batch,
+            queue: self.queues[new.queue].clone(),
+            priority: Priority::new(new.priority).unwrap(),
+            state: JobState::Queued,
+            hold: Hold::Free,
+            cancelled_at: None,
+            tally: Tally::queued(new.items.into()),
+            created_at: now,
+            not_before,
+            deadline: later(new.deadline),
+            started_at: None,
+            finished_at: None,
+            retry: RetryPolicy {
+                max_attempts: new.attempts,
+                ..RetryPolicy::default()
+            },
+            limits: TimeLimits {
+                task: 60,
+                ..TimeLimits::default()
+            },
+            private: Vec::new(),
+            idempotency: None,
+            last_event: 0,
+            last_log: 0,
+        };
+        let items = (0..new.items).map(|_| NewItem {
+            item: Item::new(Operation::Process, None, now, not_before),
+            body: vec![7],
+        });
+        self.world
+            .store
+            .change(Insert {
+                id,
+                job,
+                items: items.collect(),
+                bell: self.world.bell.clone(),
+            })
+            .await
+            .unwrap();
+        self.accepted.insert(id, new.items.into());
+    }
+
+    async fn claim(&mut self, queue: usize, limit: usize) {
+        let now = self.world.clock.wall();
+        for leased in self.world.claim(&self.queues[queue], limit).await {
+            let job = self.world.job(leased.at.job);
+            assert!(job.is_runnable(), "{:?} was taken: {job:?}", leased.at);
+            assert!(
+                job.deadline.is_none_or(|deadline| deadline > now),
+                "{:?} was taken late: {job:?}",
+                leased.at
+            );
+            self.hands.push((leased.at, leased.lease));
+            self.held.push((leased.at, leased.lease));
+        }
+    }
+
+    /// What a worker says whose lease was lost changes nothing.
+    async fn settle(&mut self, at: ItemRef, lease: Lease, ending: Came) {
+        self.number += 1;
+        let before = self
+            .items()
+            .into_iter()
+            .find(|(found, _)| *found == at)
+            .map(|(_, item)| item);
+        self.world
+            .settle(at, Holder::Worker(lease), ending.ending(self.number))
+            .await;
+        self.held.retain(|held| *held != (at, lease));
+        let after = self
+            .items()
+            .into_iter()
+            .find(|(found, _)| *found == at)
+            .map(|(_, item)| item);
+        if before.as_ref().and_then(|item| item.lease) != Some(lease) {
+            assert_eq!(before, after, "a lost lease was heard");
+        }
+    }
+
+    async fn ask(&mut self, id: JobId, asked: Asked, reach: Reach) {
+        let going = self.going.contains(&id) && asked == Asked::Retry;
+        if going || self.world.begin(id, asked).await.is_err() || reach == Reach::FirstCommit {
+            return;
+        }
+        let sweeping = match asked {
+            Asked::Cancel => Sweeping::Cancel,
+            Asked::Retry => Sweeping::Retry,
+            Asked::Hold => Sweeping::Hold(Hold::Held),
+            Asked::Release => Sweeping::Hold(Hold::Free),
+        };
+        self.world.sweep(id, sweeping).await;
+    }
+
+    async fn forget(&mut self, id: JobId, rows: usize) {
+        if !self.world.job(id).state.is_finished() {
+            return;
+        }
+        let removed = self.world.store.change(Forget { id, rows }).await.unwrap();
+        if removed < rows {
+            self.accepted.remove(&id);
+            self.going.remove(&id);
+        } else {
+            self.going.insert(id);
+        }
+    }
+
+    /// Lets everything run to its end.
+    async fn finish(&mut self) {
+        for id in self.jobs() {
+            self.ask(id, Asked::Release, Reach::Whole).await;
+        }
+        for _ in 0..200 {
+            if self
+                .world
+                .everything()
+                .iter()
+                .all(|(_, job, _)| job.state.is_finished())
+            {
+                return;
+            }
+            self.take(Step::Pass { seconds: 61 }).await;
+            self.take(Step::TakeDue { reach: Reach::Whole }).await;
+            for queue in 0..2 {
+                self.claim(queue, 64).await;
+            }
+            for (at, lease) in std::mem::take(&mut self.held) {
+                self.settle(at, lease, Came::Succeeded).await;
+            }
+            for (at, task) in self.tasks() {
+                self.world
+                    .settle(at, Holder::Task(task), Came::Succeeded.ending(0))
+                    .await;
+            }
+        }
+        let stuck = self.world.everything();
+        let stuck: Vec<_> = stuck.iter().filter(|(_, job, _)| !job.state.is_finished()).collect();
+        panic!("these never end: {stuck:#?}");
+    }
+
+    fn jobs(&self) -> Vec<JobId> {
+        self.accepted.keys().copied().collect()
+    }
+
+    fn items(&self) -> Vec<(ItemRef, Item)> {
+        let of_job = |(id, _, items): (JobId, Job, Vec<(u32, Item)>)| {
+            items
+                .into_iter()
+                .map(move |(index, item)| (ItemRef { job: id, index }, item))
+        };
+        self.world.everything().into_iter().flat_map(of_job).collect()
+    }
+
+    fn settled(&self) -> BTreeMap<ItemRef, Item> {
+        self.items()
+            .into_iter()
+            .filter(|(_, item)| item.state.is_finished())
+            .collect()
+    }
+
+    fn tasks(&self) -> Vec<(ItemRef, String)> {
+        let polled = self
+            .items()
+            .into_iter()
+            .filter(|(_, item)| item.state == ItemState::Polling);
+        polled.filter_map(|(at, item)| Some((at, item.task?.task_id))).collect()
+    }
+}
+
+fn pick<T: Clone>(from: &[T], index: Index) -> Option<T> {
+    (!from.is_empty()).then(|| index.get(from).clone())
+}
+
+struct Insert {
+    id: JobId,
+    job: Job,
+    items: Vec<NewItem>,
+    bell: Bell,
+}
+
+impl Change for Insert {
+    type Done = ();
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+        let edit = tables.insert_job(self.id, self.job.clone(), &self.items)?;
+        self.bell.close(tables, edit, &mut Vec::new())
+    }
+}
+
+struct Forget {
+    id: JobId,
+    rows: usize,
+}
+
+impl Change for Forget {
+    type Done = usize;
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<usize, StoreError> {
+        tables.forget_job(self.id, self.rows)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn after_every_step_each_index_and_count_is_what_a_scan_of_the_rows_says_and_every_job_ends(
+        steps in prop::collection::vec(step(), 1..60)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut run = Run::new();
+            for step in steps {
+                run.step(step).await;
+            }
+            run.finish().await;
+        });
+    }
+}
