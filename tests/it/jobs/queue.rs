@@ -122,7 +122,7 @@ async fn items_wait_while_the_disk_has_no_room_for_their_record() {
     relay.services().recorder.set_room(false);
     resume(&relay, "default").await;
     let turned_away = async || !item(&alice, &id, 0).await["error"].is_null();
-    later_until(&relay, "it was turned away", turned_away).await;
+    eventually("it was turned away", turned_away).await;
     let waits = item(&alice, &id, 0).await;
     assert_eq!(
         (&waits["state"], &waits["attempts"], relay.seen("no-room")),
