@@ -136,9 +136,7 @@ impl Ending {
                 item.finish(ItemState::Failed, now);
             }
             Self::Barred(error, key) => {
-                if key == KeyUse::No {
-                    item.keyed_at = None;
-                }
+                item.keyed_at = item.keyed_at.filter(|_| key == KeyUse::Maybe);
                 item.error = Some(error);
                 item.finish(ItemState::Failed, now);
             }

@@ -24,6 +24,7 @@ mod retain;
 mod settle;
 pub mod spec;
 pub mod submit;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod throughput;
@@ -347,9 +348,8 @@ fn read_items(
         .into_iter()
         .map(|(index, item)| {
             let sealed = match results {
-                // An item that is tried again has no status: what it was answered before is not its result any more.
-                Results::Included if item.status.is_some() => item::result(rows, ItemRef { job: id, index })?,
-                Results::Included | Results::LeftOut => None,
+                Results::Included => item::result(rows, ItemRef { job: id, index })?,
+                Results::LeftOut => None,
             };
             Ok((index, item, sealed))
         })

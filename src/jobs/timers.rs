@@ -9,8 +9,8 @@ use tokio::time::{sleep, timeout};
 
 use super::Jobs;
 use super::bell::{Bell, Told};
-use super::change::Sweeping;
 use super::lease;
+use super::sweep::Sweeping;
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
 use crate::model::job::{Hold, ItemRef, ItemState, QueueName};

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::bell::Bell;
-use super::change::{Asked, Begin, Sweep, Sweeping};
+use super::change::{Asked, Begin};
 use super::claim::{Claim, Leased};
 use super::ending::{Ending, Outcome};
 use super::fixture::{self, NOW};
 use super::lease::{Leases, Renew, Return, TakeBack};
 use super::poll::{AskAgain, TakeQuestions};
 use super::settle::{Holder, Settle};
+use super::sweep::{Sweep, Sweeping};
 use super::timers::{NothingDue, TakeDue, Taken};
 use super::webhook::egress::{Guard, SystemResolver};
 use super::webhook::{Outbox, Surroundings};

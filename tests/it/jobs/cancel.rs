@@ -21,7 +21,7 @@ async fn what_waits_is_cancelled_and_never_sent() {
     );
     assert_eq!(states(&alice, &id).await, ["cancelled", "cancelled"]);
     resume(&relay, "default").await;
-    relay.later(Duration::from_secs(60)).await;
+    relay.later(Duration::from_mins(1)).await;
     let after = accept(&alice, &call("after")).await;
     ended(&alice, &after).await;
     assert_eq!((relay.seen("waits-0"), relay.seen("waits-1")), (0, 0));
@@ -37,7 +37,7 @@ async fn what_waits_for_its_next_attempt_is_not_attempted_again() {
 
     assert_eq!(post_to(&alice, &id, "cancel").await.json()["state"], "cancelled");
 
-    relay.later(Duration::from_secs(120)).await;
+    relay.later(Duration::from_mins(2)).await;
     show(&alice, &id).await;
     assert_eq!(
         (states(&alice, &id).await, relay.seen("again")),
@@ -78,7 +78,7 @@ async fn a_polled_task_is_cancelled_and_the_provider_asked_to_withdraw_it() {
     })
     .await;
     let asked = relay.upstream.seen().action(QUERY);
-    relay.later(Duration::from_secs(60)).await;
+    relay.later(Duration::from_mins(1)).await;
     show(&alice, &id).await;
     assert_eq!(
         relay.upstream.seen().action(QUERY),

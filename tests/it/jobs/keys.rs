@@ -54,7 +54,7 @@ async fn a_revoked_keys_items_fail_and_are_not_sent() {
 #[tokio::test]
 async fn an_expired_keys_items_fail_and_are_not_sent() {
     let (relay, alice, id, operator) = waiting().await;
-    let soon = relay.wall().plus(Duration::from_secs(60)).to_string();
+    let soon = relay.wall().plus(Duration::from_mins(1)).to_string();
     change(&operator, &alice, json!({ "expires_at": soon })).await;
     relay.later(Duration::from_secs(61)).await;
 

@@ -93,7 +93,10 @@ async fn jobs_are_listed_newest_first_in_pages_and_by_state() {
         jobs.map(|job| job["id"].as_str().unwrap().to_owned()).collect()
     };
 
-    assert_eq!(named(&alice.get("/v1/jobs?state=queued").await.json()), [waits.clone()]);
+    assert_eq!(
+        named(&alice.get("/v1/jobs?state=queued").await.json()),
+        [waits.as_str()]
+    );
     assert_eq!(named(&alice.get("/v1/jobs?state=succeeded").await.json()), ids);
     let first = alice.get("/v1/jobs?limit=4").await.json();
     let next = format!("/v1/jobs?limit=4&cursor={}", first["next_cursor"].as_str().unwrap());

@@ -86,7 +86,7 @@ async fn a_key_at_its_quota_makes_its_items_wait_for_the_next_minute() {
     let id = accept(&alice, &job).await;
 
     assert_eq!(ended_later(&relay, &alice, &id).await["state"], "succeeded");
-    assert!(relay.wall().since(begun) >= Duration::from_secs(60));
+    assert!(relay.wall().since(begun) >= Duration::from_mins(1));
     let seen: Vec<u64> = (0..5).map(|at| relay.seen(&format!("quota-{at}"))).collect();
     assert_eq!(seen, [1; 5]);
 }
@@ -105,7 +105,7 @@ async fn items_wait_while_no_account_can_be_used() {
         item(&alice, &id, 0).await["error"]["code"] == "NO_ACCOUNT"
     })
     .await;
-    relay.later(Duration::from_secs(60)).await;
+    relay.later(Duration::from_mins(1)).await;
     assert_eq!(item(&alice, &id, 0).await["attempts"], 0);
 
     relay.operator().post(&format!("{path}/enable"), "").await;
@@ -122,7 +122,7 @@ async fn items_wait_while_the_disk_has_no_room_for_their_record() {
     relay.services().recorder.set_room(false);
     resume(&relay, "default").await;
     let turned_away = async || !item(&alice, &id, 0).await["error"].is_null();
-    later_until(&relay, "it was turned away", turned_away).await;
+    eventually("it was turned away", turned_away).await;
     let waits = item(&alice, &id, 0).await;
     assert_eq!(
         (&waits["state"], &waits["attempts"], relay.seen("no-room")),

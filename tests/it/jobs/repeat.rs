@@ -29,7 +29,7 @@ async fn the_same_key_and_another_body_are_a_conflict() {
     let alice = alice.idempotent("order-1");
     let job = task("conflict");
     accept(&alice, &job).await;
-    let deadline = relay.wall().plus(Duration::from_secs(600)).to_string();
+    let deadline = relay.wall().plus(Duration::from_mins(10)).to_string();
     for (what, other) in [
         ("another body", task("another")),
         ("another operation", with(job.clone(), "operation", PROCESS)),

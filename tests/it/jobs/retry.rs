@@ -237,7 +237,7 @@ async fn a_task_that_is_made_after_the_deadline_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_task_that_outlived_the_deadline_is_followed_by_a_retry_and_not_paid_again() {
-    let (relay, alice) = start_with(Relay::build().task_duration(Duration::from_secs(60))).await;
+    let (relay, alice) = start_with(Relay::build().task_duration(Duration::from_mins(1))).await;
     let deadline = relay.wall().plus(Duration::from_secs(20)).to_string();
     let id = accept(&alice, &with(task("outlived"), "deadline", deadline)).await;
     assert_eq!(ended_later(&relay, &alice, &id).await["state"], "failed");
