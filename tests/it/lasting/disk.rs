@@ -57,7 +57,7 @@ impl Load {
         };
         match name {
             "broken" => {
-                job["items"][0]["body"] = json!({"model": "gpt-3.5-turbo-instruct", "prompt": at(0)});
+                job["items"][0]["body"] = json!({"model": "m", "prompt": at(0)});
             }
             "late" => job["delay"] = json!(3600),
             "wrong" => job["items"][0]["body"]["prompt"] = json!("forbidden"),
@@ -129,6 +129,7 @@ async fn power_lost_at_any_sync_loses_no_accepted_job_and_pays_nothing_twice() {
     let receiver = Arc::new(Script::start([Say::Bytes(replying("200 OK", &[], "ok"))]).await);
     let relay = Relay::build()
         .with_openai_upstreams()
+        .with("OPENAI_MODEL", "m")
         .with("UPSTREAM_MAX_CONCURRENT", "4")
         .with("JOB_QUEUES", "default:4,media:2")
         .with("INTERNAL_CALLBACK_SECRET", "a-callback-secret-of-32-characters")

@@ -101,8 +101,8 @@ fn one(operation: &str, marker: &str) -> Value {
 /// An item that the imitation counts under its marker.
 fn entry(operation: &str, marker: &str) -> Value {
     let body: Value = match operation {
-        "chat.completions" => json!({"model": "gpt-4o", "messages": [{"role": "user", "content": marker}]}),
-        "embeddings" => json!({"model": "text-embedding-3-small", "input": marker}),
+        "chat.completions" => json!({"model": "m", "messages": [{"role": "user", "content": marker}]}),
+        "embeddings" => json!({"model": "m", "input": marker}),
         _ => serde_json::from_str(&submit_body(marker)).unwrap(),
     };
     json!({"operation": operation, "body": body})
