@@ -138,8 +138,8 @@ async fn power_lost_at_any_sync_loses_no_accepted_job_and_pays_nothing_twice() {
         .start()
         .await;
     let faults = relay.upstream.faults();
-    faults.push(Rule::on("/embeddings", Fault::concurrency_limit())).unwrap();
-    faults.push(Rule::on("/completions", Fault::ResetMidBody)).unwrap();
+    faults.push(Rule::on("embeddings", Fault::concurrency_limit())).unwrap();
+    faults.push(Rule::on("completions", Fault::ResetMidBody)).unwrap();
     let load = Load {
         alice: client(&relay, "alice").await,
         webhook: format!("http://{}/told", receiver.address),
