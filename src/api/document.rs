@@ -70,11 +70,13 @@ fn operations(document: &mut Value) -> impl Iterator<Item = (String, &mut Value)
 fn kept_statuses(path: &str, operation: &Value) -> Vec<&'static str> {
     let tag = operation.pointer("/tags/0").and_then(Value::as_str);
     let relays = matches!(tag, Some("Volcengine" | "OpenAI"));
-    let asks = tag == Some("Vision") && !path.ends_with("/health");
     let takes_a_body = operation.get("requestBody").is_some();
+    let films = tag == Some("Videos");
+    let fetches = films && path.ends_with("/content");
+    let asks = tag == Some("Vision") && !path.ends_with("/health");
     let is_open = operation.get("security").is_none();
     let has_idempotency = parameters(operation).any(|parameter| named(parameter) == "Idempotency-Key");
-    let names_one = relays || path.contains('{') || path == "/v1/key";
+    let names_one = relays || films && takes_a_body || path.contains('{') || path == "/v1/key";
     let rules = [
         ("400", !is_open),
         ("401", true),
@@ -82,11 +84,12 @@ fn kept_statuses(path: &str, operation: &Value) -> Vec<&'static str> {
         ("404", names_one),
         ("408", takes_a_body),
         ("409", has_idempotency),
+        ("410", fetches),
         ("413", takes_a_body),
         ("415", takes_a_body && !relays),
         ("429", !is_open),
         ("500", true),
-        ("502", relays || asks),
+        ("502", relays || asks || fetches),
         ("503", true),
         ("504", relays || asks),
     ];
@@ -145,10 +148,12 @@ fn component(status: &str) -> String {
 }
 
 fn finish_parameters(operation: &mut Value) {
-    let is_log = operation.get("operationId").is_some_and(|id| id == "listJobLogs");
+    let is = |id: &str| operation.get("operationId").is_some_and(|named| named == id);
+    let (is_log, are_films) = (is("listJobLogs"), is("listVideos"));
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let bounds = match named(parameter) {
+            "limit" if are_films => json!({ "minimum": 1, "maximum": 100 }),
             "limit" if is_log => json!({ "minimum": 1, "maximum": 2000 }),
             "limit" => json!({ "minimum": 1, "maximum": 1000 }),
             "order" => json!({ "enum": ["desc", "asc"] }),
@@ -210,6 +215,11 @@ fn examples(operation: &str) -> Option<Value> {
         }),
         "submit" => json!({ "submit": called("Make a picture", submit) }),
         "getResult" => json!({ "query": called("With a task of yours", query) }),
+        "createVideo" => json!({
+            "film": called("Five seconds of waves", json!({
+                "model": "t2v-720", "prompt": "waves at dusk", "seconds": "4", "size": "1280x720",
+            })),
+        }),
         "createKey" => json!({
             "plain": called("A key that may relay", json!({ "description": "photo studio" })),
             "narrow": called("A key for one model, with limits of its own", json!({
@@ -236,6 +246,22 @@ fn examples(operation: &str) -> Option<Value> {
         "analyzeMath" => json!({ "pixel": called("A picture as a data URL", json!({
             "image": format!("data:image/gif;base64,{PIXEL}"),
         })) }),
+        "submitJob" => json!({
+            "call": called("One call", json!({
+                "operation": "chat.completions",
+                "body": { "model": "gpt-4o-mini", "messages": [{ "role": "user", "content": "Say hello." }] },
+            })),
+            "batch": called("A batch with a task that is followed to its end", json!({
+                "queue": "default",
+                "priority": 7,
+                "retry": { "max_attempts": 5 },
+                "metadata": { "course": 12 },
+                "items": [
+                    { "operation": "embeddings", "body": { "model": "text-embedding-3-small", "input": "Lesson 1" } },
+                    { "operation": "CVSync2AsyncSubmitTask", "body": submit },
+                ],
+            })),
+        }),
         "logToJob" => json!({
             "line": called("One line", json!({ "level": "info", "category": "workflow", "message": "started" })),
             "lines": called("Several", json!({ "lines": [

@@ -62,7 +62,7 @@ use crate::crypto::keyring::MasterKey;
 use crate::jobs::events::Followers;
 use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::Outbox;
-use crate::jobs::{Jobs, Throughput};
+use crate::jobs::{Gallery, Jobs, Throughput};
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
 use crate::relay::Relay;
@@ -74,6 +74,8 @@ pub struct Services {
     pub relay: Arc<Relay>,
     /// Durable background work.
     pub jobs: Arc<Jobs>,
+    /// Brings what they made.
+    pub gallery: Gallery,
     /// How many items of each queue end in a minute.
     pub throughput: Throughput,
     /// Who follows jobs' events.
@@ -164,6 +166,7 @@ type Operations = (
     openai::ModelsApi,
     volcengine::VolcengineApi,
     vision::VisionApi,
+    media::videos::VideosApi,
     jobs::Group,
     tasks::OwnApi,
     keys::KeysApi,
@@ -183,6 +186,7 @@ fn service() -> OpenApiService<Operations, ()> {
         openai::ModelsApi,
         volcengine::VolcengineApi,
         vision::VisionApi,
+        media::videos::VideosApi,
         jobs::GROUP,
         tasks::OwnApi,
         keys::KeysApi,

@@ -17,6 +17,7 @@ use poem_openapi::types::Type;
 use super::edge::Arrival;
 use super::error::ApiError;
 use super::guard::{Authorized, ToRelay, authorize};
+use super::media::images::Jimeng;
 use super::ratelimit::describe_key;
 use super::{openai, volcengine};
 use crate::model::call::{Call, Delivery, IdempotencyKey};
@@ -84,7 +85,14 @@ pub(super) async fn relay<B: Into<Bytes>>(
         { fields::KEY_ID } = %caller.identity,
         { fields::OPERATION } = operation.label(),
     );
-    let call = call(operation, caller, body.into(), &arrival, request.headers())?;
+    let body = body.into();
+    if operation == Operation::ImagesGenerations
+        && let Some(jimeng) = Jimeng::named(&services.relay.catalogue(), &body)?
+    {
+        // Boxed, because every other call would pay for its size.
+        return Box::pin(jimeng.draw(&services, &caller, body, request.headers())).await;
+    }
+    let call = call(operation, caller, body, &arrival, request.headers())?;
     Ok(services.relay.run(call, Lane::Interactive).await?)
 }
 

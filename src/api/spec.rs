@@ -10,6 +10,8 @@ pub enum Tag {
     /// OpenAI's API, relayed byte for byte.
     #[oai(rename = "OpenAI")]
     OpenAi,
+    /// Films, made in the background, in OpenAI's shape.
+    Videos,
     /// Work that is done in the background.
     Jobs,
     /// The models that a key may use.

@@ -19,13 +19,14 @@ use crate::jobs::events::Followers;
 use crate::jobs::logs::LogBuffer;
 use crate::jobs::webhook::egress::Guard;
 use crate::jobs::webhook::{Outbox, RootSecret, Surroundings};
-use crate::jobs::{self, Jobs, Throughput};
+use crate::jobs::{self, Gallery, Jobs, Throughput};
 use crate::model::clock::GuardedClock;
 use crate::model::upstream::UpstreamName;
 use crate::record::Recorder;
 use crate::relay::{Policy, Relay};
 use crate::store::Store;
 use crate::store::ballast::Ballast;
+use crate::upstream::media::MediaHosts;
 use crate::upstream::volcengine::{self, InvalidAddress};
 
 /// What the services are assembled from.
@@ -100,6 +101,14 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         outbox: Arc::clone(&webhooks),
         queues: config.jobs.queues.clone(),
     }));
+    let media_hosts =
+        upstream.map(|upstream| MediaHosts::new(&config.media_hosts, upstream.scheme.clone(), upstream.host.clone()));
+    let gallery = Gallery::new(
+        Arc::clone(&jobs),
+        Arc::clone(&outside.media),
+        media_hosts,
+        Arc::clone(&outside.clock),
+    );
     let authenticator = Authenticator::new(
         Arc::clone(&directory),
         keyring,
@@ -113,6 +122,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         followers: Followers::new(store.clone(), jobs.hub().clone()),
         logs: Arc::new(LogBuffer::new(store.clone(), jobs.vault().clone())),
         jobs,
+        gallery,
         throughput: Throughput::default(),
         relay,
         recorder,

@@ -36,6 +36,7 @@ use crate::store::ballast::{Ballast, Dropped};
 use crate::store::error::OpenError;
 use crate::store::{self, Missing, OpenOptions, Store};
 use crate::telemetry::init;
+use crate::upstream::media::MediaSource;
 use crate::upstream::transport::{Network, Transport};
 use crate::upstream::volcengine;
 
@@ -48,6 +49,8 @@ pub struct Outside {
     pub entropy: Arc<dyn Entropy>,
     /// What speaks to upstreams.
     pub transport: Arc<dyn Transport>,
+    /// What fetches what tasks made.
+    pub media: Arc<MediaSource>,
     /// What turns the names of webhooks' hosts into addresses.
     pub resolver: Arc<dyn Resolve>,
 }
@@ -58,10 +61,12 @@ impl Outside {
     /// # Errors
     /// [`StartError`] when the machine's certificates cannot be read.
     pub fn real() -> Result<Self, StartError> {
+        let network = Network::new().map_err(StartError::Certificates)?;
         Ok(Self {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(crate::crypto::entropy::OsEntropy),
-            transport: Arc::new(Network::new().map_err(StartError::Certificates)?),
+            transport: Arc::new(network.clone()),
+            media: Arc::new(MediaSource::new(network)),
             resolver: Arc::new(SystemResolver),
         })
     }

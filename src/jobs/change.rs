@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::bell::{Bell, Told};
 use super::ending::past_the_deadline;
 use super::{JobError, Jobs, Viewer};
-use crate::crypto::digest::Digest;
 use crate::model::call::IdempotencyKey;
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
@@ -31,18 +30,29 @@ impl Jobs {
     ///
     /// # Cancel safety
     /// Dropped, the job may be cancelled all the same.
-    pub async fn cancel(&self, viewer: Viewer, id: JobId) -> Result<Job, JobError> {
+    pub async fn cancel(self: &Arc<Self>, viewer: Viewer, id: JobId) -> Result<Job, JobError> {
         let tasks = self.tasks_of(viewer, id).await?;
         self.begin(viewer, id, Asked::Cancel).await?;
         self.leases.withdraw(id);
         self.sweep(id, Sweeping::Cancel).await;
-        for task in tasks {
-            // Whether the provider still can is for it to say: the item is cancelled here in any case.
-            if let Err(error) = self.relay.withdraw_task(task).await {
-                tracing::debug!(error = %error, job = %id, "a task could not be withdrawn");
-            }
+        // An item that was leased in the same commit as the job was cancelled is in its worker's hands by now.
+        self.leases.withdraw(id);
+        if !tasks.is_empty() {
+            self.workers.spawn(Arc::clone(self).withdraw_tasks(id, tasks));
         }
         self.get(viewer, id).await
+    }
+
+    /// Asks the provider to withdraw tasks. Whether it still can is for it to say: their items are cancelled here in any
+    /// case, so nobody waits for it.
+    async fn withdraw_tasks(self: Arc<Self>, id: JobId, tasks: Vec<Inquiry>) {
+        for task in tasks {
+            match self.closing.run_until_cancelled(self.relay.withdraw_task(task)).await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => tracing::debug!(error = %error, job = %id, "a task could not be withdrawn"),
+                None => return,
+            }
+        }
     }
 
     /// Tries again what failed or ran out of attempts, and what was unknown once the record knows it.
@@ -301,7 +311,7 @@ impl Change for Sweep {
         let now = tables.now();
         for (index, item) in items {
             let known = match self.sweeping {
-                Sweeping::Retry if item.state.is_finished() => self.fate(index, &item, &edit.job, tables)?,
+                Sweeping::Retry if item.state == ItemState::Unknown => self.fate(index, &item, &edit.job, tables)?,
                 _ => Fate::Open,
             };
             let mut after = item.clone();
@@ -316,14 +326,12 @@ impl Change for Sweep {
     }
 }
 
-/// What the record tells of an item that is to be tried again.
+/// What the record has learned of an item whose outcome was unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It may have been sent, and nobody can know.
+    /// Nothing.
     Open,
-    /// Its last attempt was cut off by the end of a process, a time limit or a deadline: its key tells what came of it.
-    Cut,
-    /// Nothing was sent under its key, or its end is known; or a person said that it was never sent.
+    /// A person said that it was never sent.
     NotSent,
     /// A person found its task.
     Task(String),
@@ -331,20 +339,15 @@ enum Fate {
 
 impl Sweep {
     fn fate(&self, index: u32, item: &Item, job: &Job, tables: &mut Tables<'_>) -> Result<Fate, StoreError> {
-        let at = ItemRef { job: self.id, index };
-        if item.state != ItemState::Unknown {
-            let in_use = idempotency::get(tables.view(), &self.key_of(at, item, job))?;
-            return Ok(in_use.map_or(Fate::NotSent, |_| Fate::Cut));
-        }
         let Some(intent) = item.intent else {
             return Ok(Fate::Open);
         };
         if item.operation.class() == Class::Submit {
-            let submit = SubmitRef {
+            let at = SubmitRef {
                 owner: job.owner,
                 intent,
             };
-            let submit = tasks::submit(tables.view(), submit)?;
+            let submit = tasks::submit(tables.view(), at)?;
             return Ok(match submit.map(|submit| (submit.outcome, submit.task_id)) {
                 Some((Some(Outcome::Succeeded), Some(task_id))) => Fate::Task(task_id),
                 Some((Some(Outcome::NotSent), _)) => Fate::NotSent,
@@ -355,14 +358,12 @@ impl Sweep {
         let lives = item
             .keyed_at
             .is_some_and(|since| since.plus(self.recorder.ttl()) > tables.now());
-        let usage = idempotency::get(tables.view(), &self.key_of(at, item, job))?;
-        let in_use = usage.is_some_and(|usage| usage.intent == intent);
+        let at = ItemRef { job: self.id, index };
+        let key = self
+            .recorder
+            .key_digest(job.owner, &IdempotencyKey::of_item(at, item.epoch));
+        let in_use = idempotency::get(tables.view(), &key)?.is_some_and(|usage| usage.intent == intent);
         Ok(if lives && !in_use { Fate::NotSent } else { Fate::Open })
-    }
-
-    fn key_of(&self, at: ItemRef, item: &Item, job: &Job) -> Digest {
-        let key = IdempotencyKey::of_item(at, item.epoch);
-        self.recorder.key_digest(job.owner, &key)
     }
 }
 
@@ -393,20 +394,26 @@ fn retry(item: &mut Item, job: &Job, known: Fate, now: Timestamp) {
     if !again {
         return;
     }
+    let task_id = match known {
+        Fate::Task(task_id) => Some(task_id),
+        _ => item.unfinished_task().map(ToOwned::to_owned),
+    };
+    // What may have been sent under the present key is asked for under it: the record knows.
+    let may_be_sent = item.state != ItemState::Unknown && item.keyed_at.is_some();
+    if !may_be_sent {
+        item.epoch += 1;
+        item.keyed_at = None;
+    }
     item.requeue(now, None);
     item.hold = job.hold;
     item.attempts = 0;
     item.lost = 0;
-    if known != Fate::Cut {
-        item.epoch += 1;
-        item.keyed_at = None;
-    }
     item.intent = None;
     item.error = None;
     item.status = None;
     item.expires_at = None;
     item.task = None;
-    if let Fate::Task(task_id) = known {
+    if let Some(task_id) = task_id {
         item.state = ItemState::Polling;
         item.wake_at = Some(now);
         item.task = Some(Task {

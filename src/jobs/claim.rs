@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bell::{Bell, Told};
-use super::ending::past_the_deadline;
+use super::ending::{KeyUse, past_the_deadline};
 use super::lease::Leases;
 use crate::model::clock::Timestamp;
 use crate::model::id::OwnerId;
@@ -43,6 +43,8 @@ pub(super) struct Leased {
     pub(super) retry: RetryPolicy,
     pub(super) limits: TimeLimits,
     pub(super) item: Item,
+    /// Whether an earlier attempt may have used its idempotency key.
+    pub(super) key: KeyUse,
     /// What it asks, sealed.
     pub(super) body: Vec<u8>,
 }
@@ -117,6 +119,7 @@ impl Claim {
         let now = tables.now();
         let (lease, until) = self.leases.next(now);
         let (held, fate) = (edit.job.hold, Fate::of(&edit.job, now));
+        let mut key = KeyUse::No;
         let taken = tables.edit_item(edit, at.index, |item| match (held, fate) {
             (Hold::Held, _) => item.hold = Hold::Held,
             (Hold::Free, Fate::Cancelled) => item.finish(ItemState::Cancelled, now),
@@ -135,6 +138,9 @@ impl Claim {
                 item.state = ItemState::Running;
                 item.lease = Some(lease);
                 item.wake_at = Some(until);
+                if item.keyed_at.is_some() {
+                    key = KeyUse::Maybe;
+                }
                 item.keyed_at.get_or_insert(now);
                 item.started_at.get_or_insert(now);
             }
@@ -158,6 +164,7 @@ impl Claim {
             retry,
             limits,
             item,
+            key,
             body,
         }))
     }

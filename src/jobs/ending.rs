@@ -14,6 +14,8 @@ pub(super) enum Ending {
     Succeeded(Outcome),
     /// It is rejected, or its task failed.
     Failed(ItemError, Option<Outcome>),
+    /// It may not be made any more, and this time was not. What an earlier time left in the record stays there.
+    Barred(ItemError, KeyUse),
     /// Nobody can know whether it was paid.
     Unknown {
         /// What is known.
@@ -84,6 +86,13 @@ pub(super) enum NextKey {
     New,
 }
 
+/// Whether an idempotency key may have been used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyUse {
+    No,
+    Maybe,
+}
+
 /// Whether a provider answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
@@ -123,6 +132,13 @@ impl Ending {
             }
             Self::Failed(error, _) => {
                 item.attempts += u32::from(item.task.is_none());
+                item.error = Some(error);
+                item.finish(ItemState::Failed, now);
+            }
+            Self::Barred(error, key) => {
+                if key == KeyUse::No {
+                    item.keyed_at = None;
+                }
                 item.error = Some(error);
                 item.finish(ItemState::Failed, now);
             }
@@ -172,6 +188,9 @@ impl Ending {
                 item.lease = None;
                 if job.cancelled_at.is_some() {
                     item.finish(ItemState::Cancelled, now);
+                } else if job.deadline.is_some_and(|deadline| deadline <= now) {
+                    item.error = Some(past_the_deadline());
+                    item.finish(ItemState::Failed, now);
                 } else {
                     item.state = ItemState::Polling;
                     item.wake_at = Some(now.plus(wait));

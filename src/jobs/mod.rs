@@ -13,11 +13,13 @@ pub mod error;
 pub mod events;
 #[cfg(test)]
 mod fixture;
+pub mod gallery;
 pub mod hub;
 mod lease;
 mod line;
 pub mod logs;
 mod poll;
+mod refresh;
 mod retain;
 mod settle;
 pub mod spec;
@@ -41,7 +43,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::error::JobError;
+pub use self::gallery::{Gallery, GalleryError};
 pub use self::line::QueueView;
+pub use self::refresh::RefreshError;
 pub use self::retain::Retention;
 pub use self::spec::{ItemSpec, JobSpec, Private};
 pub use self::submit::Submitted;
@@ -343,8 +347,9 @@ fn read_items(
         .into_iter()
         .map(|(index, item)| {
             let sealed = match results {
-                Results::Included => item::result(rows, ItemRef { job: id, index })?,
-                Results::LeftOut => None,
+                // An item that is tried again has no status: what it was answered before is not its result any more.
+                Results::Included if item.status.is_some() => item::result(rows, ItemRef { job: id, index })?,
+                Results::Included | Results::LeftOut => None,
             };
             Ok((index, item, sealed))
         })

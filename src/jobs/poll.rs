@@ -207,7 +207,7 @@ impl Change for AskAgain {
 }
 
 /// The query that belongs to an item's submit.
-const fn query_of(item: &Item) -> Operation {
+pub(super) const fn query_of(item: &Item) -> Operation {
     match item.operation {
         Operation::SubmitTask => Operation::GetResult,
         _ => Operation::Sync2AsyncGetResult,
@@ -228,7 +228,7 @@ fn next_try(unanswered: u32, jitter: f64) -> Duration {
 
 /// How long what a finished task's reply names can be fetched: a video for an hour, images for a day (contract file,
 /// section 12.1).
-fn result_lives(body: &[u8]) -> Option<Duration> {
+pub(super) fn result_lives(body: &[u8]) -> Option<Duration> {
     #[derive(serde::Deserialize)]
     struct Done {
         data: Data,
@@ -247,7 +247,7 @@ fn result_lives(body: &[u8]) -> Option<Duration> {
 }
 
 /// How a result is asked for where its submitter says nothing else: as URLs, not as base64.
-const RETURN_URL: &str = r#"{"return_url":true}"#;
+pub(super) const RETURN_URL: &str = r#"{"return_url":true}"#;
 
 /// The longest wait after an answer, or the lack of one.
 const LONGEST_WAIT: Duration = Duration::from_secs(75);

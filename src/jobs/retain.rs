@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Jobs;
+use super::{JobError, Jobs, Viewer};
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
 use crate::store::error::StoreError;
@@ -28,6 +28,7 @@ impl Jobs {
     /// Dropping the future stops between two changes.
     pub async fn retain(&self, retention: Retention, now: Timestamp) -> Result<(), StoreError> {
         let old = now.minus(retention.age);
+        while self.store.change(ForgetDeliveries { before: old }).await? >= ROWS {}
         while self.forget_before(old, STEP).await? > 0 {}
         let finished = self.store.read_aside(index::finished).await?;
         let mut over = finished.saturating_sub(retention.most);
@@ -42,6 +43,26 @@ impl Jobs {
         Ok(())
     }
 
+    /// Forgets one job that has ended, with everything of it.
+    ///
+    /// # Errors
+    /// [`JobError::NotFound`], or [`JobError::State`] for a job that has not ended.
+    ///
+    /// # Cancel safety
+    /// Dropped, part of it may be left until it is forgotten again.
+    pub async fn forget(&self, viewer: Viewer, id: JobId) -> Result<(), JobError> {
+        let job = self.get(viewer, id).await?;
+        if !job.state.is_finished() {
+            return Err(JobError::State {
+                state: job.state.label(),
+                asked: "forgotten",
+            });
+        }
+        while self.store.change(Forget { id }).await? >= ROWS {}
+        self.hub.touch(id);
+        Ok(())
+    }
+
     /// Forgets up to `limit` jobs that ended before a moment. Returns how many.
     async fn forget_before(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let due = self
@@ -53,6 +74,23 @@ impl Jobs {
             while self.store.change(Forget { id }).await? >= ROWS {}
         }
         Ok(number)
+    }
+}
+
+/// Deliveries that ended as long ago are of no more use than their jobs.
+struct ForgetDeliveries {
+    before: Timestamp,
+}
+
+impl Change for ForgetDeliveries {
+    type Done = usize;
+
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<usize, StoreError> {
+        tables.forget_deliveries_before(self.before, ROWS)
+    }
+
+    fn urgency(&self) -> Urgency {
+        Urgency::Relaxed
     }
 }
 

@@ -75,6 +75,9 @@ impl Change for Settle {
             if self.holder.has(item) {
                 heard = true;
                 self.ending.clone().apply(item, &job, now);
+                if self.key.is_some() && self.ending.spends_the_key() {
+                    item.keyed_at = None;
+                }
             }
         })?;
         if !heard {

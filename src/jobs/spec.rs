@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::job::{JobKind, Priority, QueueName, RetryPolicy, TimeLimits};
 use crate::model::operation::Operation;
@@ -38,6 +39,8 @@ pub struct ItemSpec {
     pub operation: Operation,
     /// The model or `req_key` it names.
     pub model: Option<String>,
+    /// What its client calls that model, where it is another name: the one that the key's list is asked for.
+    pub alias: Option<String>,
     /// The task it names, for a query.
     pub task_id: Option<String>,
     /// Its body, byte for byte.
@@ -55,6 +58,21 @@ pub struct Private {
     pub webhook: Option<WebhookUrl>,
     /// What a job of images or of a video was asked for, in the words of its route: a JSON object, as text.
     pub request: Option<String>,
+}
+
+impl ItemSpec {
+    /// Who asks it, as far as its model's name is concerned.
+    pub(super) fn caller(&self, caller: Caller) -> Caller {
+        named(caller, self.alias.as_deref(), self.model.as_deref())
+    }
+}
+
+/// A caller for an item whose client called its model by an alias.
+pub(super) fn named(caller: Caller, alias: Option<&str>, model: Option<&str>) -> Caller {
+    match (alias, model) {
+        (Some(alias), Some(model)) => caller.through(alias, model),
+        _ => caller,
+    }
 }
 
 impl JobSpec {

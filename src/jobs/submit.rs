@@ -142,7 +142,7 @@ impl Jobs {
         let call = Call {
             request: RequestId::at(now, [0; 16]),
             client_request: None,
-            caller: caller.clone(),
+            caller: item.caller(caller.clone()),
             operation: item.operation,
             body: item.body.clone(),
             model: item.model.clone(),
@@ -169,6 +169,7 @@ impl Jobs {
             body: spec.body.to_vec(),
             task_id: spec.task_id.clone(),
             req_json: spec.req_json.clone(),
+            alias: spec.alias.clone(),
         };
         let not_before = not_before.filter(|moment| *moment > now);
         let turn = now.plus(SPACING.saturating_mul(at.index));
@@ -178,8 +179,8 @@ impl Jobs {
         })
     }
 
-    /// How an idempotency key is used by a submission: its digest, and that of what is submitted. Moments are left out,
-    /// since a delay counts from the request.
+    /// How an idempotency key is used by a submission: its digest, and that of what is submitted. Only the moment at which
+    /// it begins is left out, since a delay counts from the request.
     fn usage(
         &self,
         caller: &Caller,
@@ -197,7 +198,11 @@ impl Jobs {
             .as_ref()
             .map(|url| url.uri().to_string())
             .unwrap_or_default();
+        // Numbers and moments: writing them cannot fail.
+        let terms = (spec.priority, spec.deadline, spec.retry, spec.limits);
+        let terms = postcard::to_stdvec(&terms).unwrap_or_default();
         let mut parts = vec![
+            terms.as_slice(),
             spec.kind.label().as_bytes(),
             spec.queue.as_str().as_bytes(),
             spec.private.metadata.as_bytes(),
@@ -206,6 +211,7 @@ impl Jobs {
         for item in &spec.items {
             parts.push(item.operation.label().as_bytes());
             parts.push(&item.body);
+            parts.push(item.req_json.as_deref().unwrap_or_default().as_bytes());
         }
         let usage = JobKey {
             fingerprint: *digest.of("job", &parts).as_bytes(),

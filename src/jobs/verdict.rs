@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::ending::{Ending, NextKey, Outcome};
+use super::ending::{Ending, KeyUse, NextKey, Outcome};
 use crate::admission::error::Rejected;
 use crate::model::catalogue::NoRoute;
 use crate::model::job::item::ItemError;
@@ -20,6 +20,8 @@ use crate::relay::meaning::Meaning;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leeway<'a> {
     pub(super) item: &'a Item,
+    /// Whether an earlier attempt may have used its idempotency key.
+    pub(super) key: KeyUse,
     pub(super) retry: RetryPolicy,
     /// From 0 to 1.
     pub(super) jitter: f64,
@@ -79,12 +81,15 @@ pub(super) fn of_error(cause: &RelayError, leeway: Leeway<'_>) -> Ending {
         RelayError::Record(RecordError::OutcomeUnknown { intent }) => {
             leeway.unknown(error("OUTCOME_UNKNOWN"), Some(*intent), None)
         }
-        RelayError::Record(RecordError::ReplayUnavailable { .. }) => Ending::Failed(error("REPLAY_UNAVAILABLE"), None),
-        RelayError::Record(RecordError::Conflict) => Ending::Failed(error("IDEMPOTENCY_CONFLICT"), None),
-        RelayError::NoRoute(NoRoute::Unnamed) => Ending::Failed(error("VALIDATION_FAILED"), None),
-        RelayError::NoRoute(NoRoute::Unknown(_)) => Ending::Failed(error("MODEL_NOT_FOUND"), None),
-        RelayError::ModelDenied => Ending::Failed(error("MODEL_DENIED"), None),
-        RelayError::ContextExceeded(_) => Ending::Failed(error("context_length_exceeded"), None),
+        // It was done, and paid: under another key it would be paid again.
+        RelayError::Record(RecordError::ReplayUnavailable { .. }) => {
+            Ending::Barred(error("REPLAY_UNAVAILABLE"), KeyUse::Maybe)
+        }
+        RelayError::Record(RecordError::Conflict) => Ending::Barred(error("IDEMPOTENCY_CONFLICT"), KeyUse::Maybe),
+        RelayError::NoRoute(NoRoute::Unnamed) => leeway.barred(error("VALIDATION_FAILED")),
+        RelayError::NoRoute(NoRoute::Unknown(_)) => leeway.barred(error("MODEL_NOT_FOUND")),
+        RelayError::ModelDenied => leeway.barred(error("MODEL_DENIED")),
+        RelayError::ContextExceeded(_) => leeway.barred(error("context_length_exceeded")),
         RelayError::TaskNotFound => Ending::Failed(error("NOT_FOUND"), None),
         RelayError::Deadline { intent: None } => leeway.retry(error("UPSTREAM_TIMEOUT"), None),
         RelayError::Upstream { cause, intent } => {
@@ -102,6 +107,10 @@ pub(super) fn of_error(cause: &RelayError, leeway: Leeway<'_>) -> Ending {
 }
 
 impl Leeway<'_> {
+    const fn barred(&self, error: ItemError) -> Ending {
+        Ending::Barred(error, self.key)
+    }
+
     fn retry(&self, error: ItemError, asked: Option<Duration>) -> Ending {
         Ending::Retry {
             error,

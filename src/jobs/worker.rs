@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::claim::Leased;
 use super::ending::{Ending, MOST_RESULT, Outcome};
 use super::settle::Holder;
+use super::spec::named;
 use super::verdict::{self, Leeway};
 use super::{JobError, Jobs};
 use crate::auth::AuthError;
@@ -59,18 +60,18 @@ impl Jobs {
         let caller = self
             .directory
             .caller_of(leased.owner, scope(leased.kind), now)
-            .map_err(|error| Ending::Failed(lapsed(&error), None))?;
+            .map_err(|error| Ending::Barred(lapsed(&error), leased.key))?;
         let asked = self
             .vault
             .open_body(leased.at, &leased.body)
-            .map_err(|error| Ending::Failed(unreadable(&error), None))?;
+            .map_err(|error| Ending::Barred(unreadable(&error), leased.key))?;
         let item = &leased.item;
         // Without randomness ids of one millisecond would meet: nothing is keyed by them.
         let random = entropy::random(self.entropy.as_ref()).unwrap_or_default();
         Ok(Call {
             request: RequestId::at(now, random),
             client_request: Some(format!("{}/{}", leased.at.job, leased.at.index)),
-            caller,
+            caller: named(caller, asked.alias.as_deref(), item.model.as_deref()),
             operation: item.operation,
             body: Bytes::from(asked.body),
             model: item.model.clone(),
@@ -93,6 +94,7 @@ impl Jobs {
     fn judge(&self, leased: &Leased, answer: Result<Answer, RelayError>) -> Ending {
         let leeway = Leeway {
             item: &leased.item,
+            key: leased.key,
             retry: leased.retry,
             jitter: self.jitter(),
         };

@@ -66,11 +66,58 @@ impl Caller {
         }
     }
 
+    /// The same caller where `alias` leads to `model`: it may use the one if it may name the other, and nothing else.
+    #[must_use]
+    pub fn through(self, alias: &str, model: &str) -> Self {
+        let leads_to = self.models.is_some().then(|| {
+            let allowed = self.may_use(alias).then(|| model.to_owned());
+            allowed.into_iter().collect()
+        });
+        Self {
+            models: leads_to,
+            ..self
+        }
+    }
+
     /// Whether it may name this model or `req_key`.
     #[must_use]
     pub fn may_use(&self, model: &str) -> bool {
         self.models
             .as_ref()
             .is_none_or(|models| models.iter().any(|allowed| allowed == model))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(models: Option<&[&str]>) -> Caller {
+        Caller {
+            models: models.map(|models| models.iter().map(|model| (*model).to_owned()).collect()),
+            ..Caller::administrator(Identity::Tollgate)
+        }
+    }
+
+    #[test]
+    fn who_may_name_an_alias_may_use_what_it_leads_to_and_nothing_else() {
+        let through = caller(Some(&["poster", "film"])).through("poster", "jimeng_t2i_v40");
+        assert!(through.may_use("jimeng_t2i_v40"));
+        assert!(!through.may_use("poster") && !through.may_use("film"));
+    }
+
+    #[test]
+    fn who_may_not_name_an_alias_may_not_use_what_it_leads_to_through_it() {
+        let through = caller(Some(&["jimeng_t2i_v40"])).through("poster", "jimeng_t2i_v40");
+        assert!(!through.may_use("jimeng_t2i_v40"));
+    }
+
+    #[test]
+    fn who_may_use_every_model_may_use_what_any_alias_leads_to() {
+        assert!(
+            caller(None)
+                .through("poster", "jimeng_t2i_v40")
+                .may_use("jimeng_t2i_v40")
+        );
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
+use super::media::MediaModel;
 use super::operation::Protocol;
 use super::upstream::{Source, Upstream, UpstreamName};
 
@@ -106,6 +107,9 @@ impl Catalogue {
     pub fn route(&self, model: Option<&str>) -> Result<Route, NoRoute> {
         let name = model.or(self.default_model.as_deref()).ok_or(NoRoute::Unnamed)?;
         if let Some((model, _)) = self.models.get(name) {
+            if self.medium(model).is_some() {
+                return Err(NoRoute::Unknown(name.to_owned()));
+            }
             return Ok(Route {
                 model: name.to_owned(),
                 targets: model.targets.as_slice().into(),
@@ -127,6 +131,30 @@ impl Catalogue {
             context_length: None,
             max_tokens: None,
         })
+    }
+
+    /// The model of Volcengine's that a name leads to: that of a registered alias, or, where the name is not registered as
+    /// anything, the preset or `req_key` of that name.
+    #[must_use]
+    pub fn media(&self, name: &str) -> Option<MediaModel> {
+        match self.models.get(name) {
+            Some((model, _)) => self.medium(model),
+            None => self.volcengine().and_then(|_| MediaModel::named(name)),
+        }
+    }
+
+    /// The model of Volcengine's behind a registered one.
+    fn medium(&self, model: &Model) -> Option<MediaModel> {
+        let target = model.targets.first()?;
+        let is_there = self
+            .volcengine()
+            .is_some_and(|upstream| upstream.name == target.upstream);
+        MediaModel::named(&target.model).filter(|_| is_there)
+    }
+
+    fn volcengine(&self) -> Option<&Upstream> {
+        let mut upstreams = self.upstreams.values();
+        upstreams.find(|upstream| upstream.protocol == Protocol::Volcengine)
     }
 
     /// The OpenAI-compatible upstream, if there is exactly one.

@@ -35,10 +35,10 @@ impl Route {
                 ""
             };
             Self {
-                needs: if path.starts_with("/admin") {
-                    Scope::Admin
-                } else {
-                    Scope::Relay
+                needs: match path.as_str() {
+                    admin if admin.starts_with("/admin") => Scope::Admin,
+                    jobs if jobs.starts_with("/v1/jobs") => Scope::Jobs,
+                    _ => Scope::Relay,
                 },
                 documented: statuses.map(|status| status.parse().unwrap()).collect(),
                 path: path.replace("{id}", "1") + query,

@@ -30,6 +30,8 @@ mod idempotency;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kill;
@@ -39,6 +41,8 @@ mod lasting;
 mod limits;
 #[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod media;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::path::Path;
 use http::Method;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use tollgate::model::key::Scope;
 use tollgate::sandbox::{Fault, Rule};
 
 use crate::support::{Client, Relay, document_operations, submit_body};
@@ -215,10 +216,12 @@ async fn the_examples_work() {
         .with("MEGALLM_BASE_URL", "http://127.0.0.1:9/v1")
         .start()
         .await;
-    let (client, admin) = (relay.client("examples").await, relay.operator());
+    let scopes = [Scope::Relay, Scope::Jobs];
+    let (client, admin) = (relay.client_with("examples", scopes).await, relay.operator());
     let mine = r#"{"id":"mine","base_url":"http://127.0.0.1:9/v1"}"#;
     assert_eq!(admin.post("/admin/upstreams", mine).await.status, 201);
     let task = client.submit(&submit_body("examples")).await.task_id();
+    let job = client.sleeping_job().await;
     let key = relay.client("to be changed").await.issued().key.id.to_string();
     let document = document();
     for (path, method, operation) in document_operations(&document) {
@@ -231,12 +234,17 @@ async fn the_examples_work() {
             if operation["tags"][0] == "Volcengine" && body.get("task_id").is_some() {
                 body["task_id"] = Value::from(task.clone());
             }
-            if let Some(model) = body["model"].as_str() {
-                register(&admin, model).await;
+            let films = operation["tags"][0] == "Videos";
+            for named in [&body, &body["body"], &body["items"][0]["body"]] {
+                if let Some(model) = named["model"].as_str().filter(|_| !films) {
+                    register(&admin, model).await;
+                }
             }
             let (asked, path) = match (text(&operation["tags"][0]), text(&operation["operationId"])) {
+                ("Jobs", "logToJob") => (&client, path.replace("{id}", &job)),
+                ("Jobs", _) => (&client, path.clone()),
                 (_, "volcengine") => (&client, format!("/?{}&Version=2022-08-31", action(&summary))),
-                ("Volcengine" | "OpenAI" | "Vision", _) => (&client, path.clone()),
+                ("Volcengine" | "OpenAI" | "Vision" | "Videos", _) => (&client, path.clone()),
                 (_, "resolveIntent") => (&admin, path.replace("{id}", &unknown_intent(&relay).await.to_string())),
                 (_, "addAccount" | "importAccounts") => (&admin, path.replace("{id}", "mine")),
                 _ => (&admin, path.replace("{id}", &key)),

@@ -438,7 +438,11 @@ async fn what_makes_no_sense_is_refused_with_the_name_of_the_field() {
         ),
         (
             model(json!({ "targets": [{ "upstream": "volcengine", "model": "x" }] })),
-            "targets.upstream",
+            "targets.model",
+        ),
+        (
+            model(json!({ "targets": [{ "upstream": "volcengine", "model": "t2v-720" }, target] })),
+            "targets",
         ),
         (
             model(json!({ "targets": [{ "upstream": "local", "model": "" }] })),

@@ -35,6 +35,8 @@ pub enum Code {
     OutcomeUnknown,
     /// The first request's reply was not kept.
     ReplayUnavailable,
+    /// It was there, and the provider keeps it no longer.
+    Gone,
     /// The body is larger than `MAX_BODY_BYTES`.
     BodyTooLarge,
     /// The body did not come in time.
@@ -67,7 +69,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for the test that keeps the table.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::ValidationFailed,
         Self::AuthFailed,
         Self::InvalidSignature,
@@ -83,6 +85,7 @@ impl Code {
         Self::IdempotencyInFlight,
         Self::OutcomeUnknown,
         Self::ReplayUnavailable,
+        Self::Gone,
         Self::BodyTooLarge,
         Self::BodyTimeout,
         Self::UnsupportedMediaType,
@@ -118,6 +121,7 @@ impl Code {
             Self::IdempotencyInFlight => ("IDEMPOTENCY_IN_FLIGHT", 409),
             Self::OutcomeUnknown => ("OUTCOME_UNKNOWN", 409),
             Self::ReplayUnavailable => ("REPLAY_UNAVAILABLE", 409),
+            Self::Gone => ("GONE", 410),
             Self::BodyTooLarge => ("BODY_TOO_LARGE", 413),
             Self::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", 415),
             Self::RateLimited => ("RATE_LIMITED", 429),
@@ -138,6 +142,11 @@ impl Code {
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.row().0
+    }
+
+    /// The code of a name, if there is one.
+    pub(in crate::api) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
     }
 
     /// Its status.

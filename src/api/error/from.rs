@@ -11,7 +11,8 @@ use crate::admission::rate::AddressBusy;
 use crate::api::keys::no_such_key;
 use crate::auth::{AuthError, KeyError};
 use crate::catalogue::CurateError;
-use crate::jobs::JobError;
+use crate::jobs::gallery::MediaError;
+use crate::jobs::{GalleryError, JobError};
 use crate::model::catalogue::NoRoute;
 use crate::record::ResolveError;
 use crate::record::error::RecordError;
@@ -246,6 +247,26 @@ impl From<JobError> for ApiError {
             JobError::LogsBusy => Self::new(Code::QueueFull, message).after(SOON),
             JobError::Entropy => Self::new(Code::InternalError, message),
             JobError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<GalleryError> for ApiError {
+    fn from(error: GalleryError) -> Self {
+        let message = error.to_string();
+        match error {
+            GalleryError::Job(error) => error.into(),
+            GalleryError::NotMade(_) => Self::validation(message),
+            GalleryError::Gone => Self::new(Code::Gone, message),
+            GalleryError::NoProvider => Self::new(Code::NoAccount, message),
+            GalleryError::Fetch(MediaError::Range) => Self {
+                status: StatusCode::RANGE_NOT_SATISFIABLE,
+                ..Self::validation(message).about("Range")
+            },
+            GalleryError::NoOutput(_) | GalleryError::NotAsked(_) | GalleryError::Fetch(_) => {
+                tracing::warn!(error = %error, "what a task made could not be fetched");
+                Self::new(Code::UpstreamFailed, message)
+            }
         }
     }
 }

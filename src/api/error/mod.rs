@@ -23,7 +23,7 @@ use self::code::numeric;
 use super::ratelimit;
 use super::schema::ErrorEnvelope;
 use crate::admission::quota::Allowance;
-use crate::model::id::RequestId;
+use crate::model::id::{JobId, RequestId};
 
 /// An error on its way to a client.
 #[derive(Clone, Debug)]
@@ -116,9 +116,22 @@ impl ApiError {
         self
     }
 
+    /// It is about a job that was committed: what it made may be paid, and its id says where to look.
+    #[must_use]
+    pub(in crate::api) fn of_job(self, job: JobId) -> Self {
+        let with = match HeaderValue::try_from(job.to_string()) {
+            Ok(id) => self.with(JOB, id),
+            Err(_) => self,
+        };
+        Self {
+            retry: Retry::Never,
+            ..with
+        }
+    }
+
     /// Something was committed: a repeat could be paid twice.
     #[must_use]
-    fn committed(mut self, intent: Option<u64>) -> Self {
+    pub(in crate::api) fn committed(mut self, intent: Option<u64>) -> Self {
         if intent.is_some() {
             self.audit = intent;
             self.retry = Retry::Never;
@@ -216,8 +229,9 @@ impl ApiResponse for ApiError {
                 409,
                 "The idempotency key's first use is another request, in flight, or of unknown outcome.",
             ),
+            (410, "It was there, and the provider keeps it no longer."),
             (413, "The body is larger than `MAX_BODY_BYTES`."),
-            (415, "The body is not JSON."),
+            (415, "The body is of a type that the operation does not take."),
             (429, "A limit or a queue is full. `Retry-After` says when to come back."),
             (500, "Tollgate failed."),
             (502, "The upstream failed, or its reply cannot be used."),
@@ -246,6 +260,9 @@ impl ApiResponse for ApiError {
         ErrorEnvelope::register(registry);
     }
 }
+
+/// Names the job behind an answer.
+pub(super) const JOB: HeaderName = HeaderName::from_static("tollgate-job");
 
 /// Obeyed by OpenAI's SDKs.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

@@ -74,8 +74,15 @@ impl JobsApi {
     }
 
     /// Show a job
+    ///
+    /// How it stands, and how its items do.
     #[oai(path = "/v1/jobs/:id", method = "get", operation_id = "getJob")]
-    async fn show(&self, authorized: Authorized<ToJobs, NoBody>, id: Path<String>) -> Result<Json<JobView>, ApiError> {
+    async fn show(
+        &self,
+        authorized: Authorized<ToJobs, NoBody>,
+        /// The job: `job_` and 32 hex digits.
+        id: Path<String>,
+    ) -> Result<Json<JobView>, ApiError> {
         let id = job_id(&id.0)?;
         let viewer = Viewer::Owner(authorized.caller.owner);
         let job = authorized.services.jobs.get(viewer, id).await?;
@@ -89,6 +96,7 @@ impl JobsApi {
     async fn items(
         &self,
         authorized: Authorized<ToJobs, NoBody>,
+        /// The job: `job_` and 32 hex digits.
         id: Path<String>,
         /// How many a page has, 1 to 1000; 100 unless told.
         limit: Query<Option<u32>>,
@@ -107,6 +115,7 @@ impl JobsApi {
     async fn cancel(
         &self,
         authorized: Authorized<ToJobs, NoBody>,
+        /// The job: `job_` and 32 hex digits.
         id: Path<String>,
     ) -> Result<Json<JobView>, ApiError> {
         let id = job_id(&id.0)?;
@@ -119,7 +128,12 @@ impl JobsApi {
     ///
     /// Those that failed or are dead, and those whose unknown outcome somebody has resolved. What succeeded stays.
     #[oai(path = "/v1/jobs/:id/retry", method = "post", operation_id = "retryJob")]
-    async fn retry(&self, authorized: Authorized<ToJobs, NoBody>, id: Path<String>) -> Result<Json<JobView>, ApiError> {
+    async fn retry(
+        &self,
+        authorized: Authorized<ToJobs, NoBody>,
+        /// The job: `job_` and 32 hex digits.
+        id: Path<String>,
+    ) -> Result<Json<JobView>, ApiError> {
         let id = job_id(&id.0)?;
         let viewer = Viewer::Owner(authorized.caller.owner);
         let job = authorized.services.jobs.retry(viewer, id).await?;

@@ -69,7 +69,7 @@ struct AskedLimits {
 
 /// Its address, alone or in an object.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 enum AskedWebhook {
     Address(String),
     Object { url: String },
@@ -151,6 +151,7 @@ fn read_item(index: usize, asked: &AskedItem<'_>, whole: &Bytes, caller: &Caller
     Ok(ItemSpec {
         operation,
         model,
+        alias: None,
         task_id,
         body,
         req_json: asked.req_json.map(|raw| text_of(raw, &field("req_json"))).transpose()?,

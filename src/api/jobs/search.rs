@@ -17,6 +17,9 @@ pub(super) struct Filter {
     pub(super) owner: Option<OwnerId>,
 }
 
+/// What was found, and where to go on if there is more.
+type Page<T, P> = (Vec<T>, Option<P>);
+
 /// Up to `limit` jobs, newest first, and where to go on: those before it.
 ///
 /// Of an owner with another filter it looks at no more than [`SCAN`] jobs, so a rare state may give a short page with a
@@ -26,7 +29,7 @@ pub(super) fn jobs(
     filter: &Filter,
     before: JobId,
     limit: usize,
-) -> Result<(Vec<(JobId, Job)>, Option<JobId>), StoreError> {
+) -> Result<Page<(JobId, Job), JobId>, StoreError> {
     let ids = match filter {
         Filter { owner: Some(owner), .. } => index::of_owner(rows, *owner, before, limit.max(SCAN) + 1)?,
         Filter {
@@ -98,7 +101,7 @@ pub(super) fn items(
     state: Option<ItemState>,
     from: u32,
     limit: usize,
-) -> Result<(Vec<(u32, Item)>, Option<u32>), StoreError> {
+) -> Result<Page<(u32, Item), u32>, StoreError> {
     let mut found = Vec::new();
     let looked_at = item::of_job(rows, job, from, SCAN + 1)?;
     for (seen, (index, item)) in looked_at.into_iter().enumerate() {

@@ -1,9 +1,16 @@
 //! Images and videos in the shapes that OpenAI's SDKs know.
 
+pub mod content;
+mod failure;
 pub mod form;
 pub mod image_shape;
+pub(in crate::api) mod images;
+mod list;
+mod order;
 pub mod video_body;
 pub mod video_shape;
+pub mod videos;
+mod view;
 
 use super::error::ApiError;
 use crate::model::media::InvalidRequest;

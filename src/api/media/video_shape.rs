@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use poem_openapi::Object;
+use serde::{Deserialize, Serialize};
 
 use crate::model::clock::Timestamp;
 use crate::model::id::{JobId, ParseIdError};
@@ -85,7 +86,7 @@ pub struct VideoError {
 }
 
 /// What was asked for, as the answer repeats it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskedVideo {
     /// The model.
     pub model: String,

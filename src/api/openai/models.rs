@@ -9,6 +9,8 @@ use crate::api::error::{ApiError, Code};
 use crate::api::guard::{Authorized, NoBody, ToRelay};
 use crate::model::caller::Caller;
 use crate::model::catalogue::Catalogue;
+use crate::model::media::MediaModel;
+use crate::model::operation::Protocol;
 
 /// A model, in OpenAI's shape, with what the MegaLLM proxy added.
 #[derive(Debug, Object)]
@@ -111,13 +113,15 @@ impl ModelsApi {
     }
 }
 
-/// The names that a caller may use: those of the registry, and where unknown models pass, the default and those that the
-/// key itself lists.
+/// The names that a caller may use: those of the registry, those that make pictures and films, and where unknown models
+/// pass, the default and those that the key itself lists.
 fn visible(catalogue: &Catalogue, caller: &Caller) -> Vec<String> {
     let mut names: Vec<String> = catalogue.models.keys().cloned().collect();
     let listed = caller.models.iter().flat_map(|models| models.iter());
     names.extend(catalogue.default_model.iter().chain(listed).cloned());
-    names.retain(|name| caller.may_use(name) && catalogue.route(Some(name)).is_ok());
+    names.extend(MediaModel::LISTED.map(str::to_owned));
+    let leads_somewhere = |name: &str| catalogue.media(name).is_some() || catalogue.route(Some(name)).is_ok();
+    names.retain(|name| caller.may_use(name) && leads_somewhere(name));
     names.sort_unstable();
     names.dedup();
     names
@@ -137,10 +141,13 @@ fn view(catalogue: &Catalogue, name: String) -> ListedModel {
         .get(&name)
         .and_then(|(model, _)| model.context_length)
         .map(Into::into);
-    let owner = catalogue.route(Some(&name)).ok().and_then(|route| {
-        let first = route.targets.first()?;
-        Some(first.upstream.to_string())
-    });
+    let owner = match catalogue.media(&name) {
+        Some(_) => Some(Protocol::Volcengine.label().to_owned()),
+        None => catalogue.route(Some(&name)).ok().and_then(|route| {
+            let first = route.targets.first()?;
+            Some(first.upstream.to_string())
+        }),
+    };
     ListedModel {
         id: name,
         object: "model".to_owned(),

@@ -3,6 +3,7 @@
 use super::{By, Curator, Edit};
 use crate::catalogue::error::CurateError;
 use crate::model::catalogue::{Model, Target};
+use crate::model::media::MediaModel;
 use crate::model::operation::Protocol;
 use crate::model::upstream::Source;
 
@@ -19,7 +20,7 @@ impl Curator {
         }
         for target in &model.targets {
             check_name("targets.model", &target.model)?;
-            self.check_upstream(target)?;
+            self.check_upstream(target, model.targets.len())?;
         }
         if let Some(price) = &model.price {
             let is_code = price.currency.len() == 3 && price.currency.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -52,7 +53,7 @@ impl Curator {
         self.commit(turn, vec![edit]).await
     }
 
-    fn check_upstream(&self, target: &Target) -> Result<(), CurateError> {
+    fn check_upstream(&self, target: &Target, targets: usize) -> Result<(), CurateError> {
         let catalogue = self.catalogue.load();
         match catalogue
             .upstreams
@@ -60,10 +61,15 @@ impl Curator {
             .map(|upstream| upstream.protocol)
         {
             Some(Protocol::OpenAi) => Ok(()),
-            Some(Protocol::Volcengine) => Err(CurateError::invalid(
-                "targets.upstream",
-                format!("{} serves no models by name", target.upstream),
+            Some(Protocol::Volcengine) if MediaModel::named(&target.model).is_none() => Err(CurateError::invalid(
+                "targets.model",
+                format!("{} makes no pictures or films by this name", target.upstream),
             )),
+            Some(Protocol::Volcengine) if targets > 1 => Err(CurateError::invalid(
+                "targets",
+                format!("a model of {} has no other target", target.upstream),
+            )),
+            Some(Protocol::Volcengine) => Ok(()),
             None => Err(CurateError::invalid(
                 "targets.upstream",
                 format!("there is no upstream {}: add it first", target.upstream),

@@ -85,7 +85,11 @@ impl Check<'_> {
             let dead = rows.items().filter(|(_, _, item)| item.state == ItemState::Dead);
             let mut dead: Vec<_> = dead.filter(|(job, ..)| mine(job)).map(|(_, at, _)| at).collect();
             dead.sort_unstable();
-            assert_eq!(index::dead_letters(reader, name, None, usize::MAX)?, dead, "dead in {name}");
+            assert_eq!(
+                index::dead_letters(reader, name, None, usize::MAX)?,
+                dead,
+                "dead in {name}"
+            );
 
             let row = queue::get(reader, name)?;
             for standing in Standing::ALL {
@@ -123,12 +127,17 @@ impl Check<'_> {
         }
         let has_passed = |id: JobId| {
             let job = rows.jobs.iter().find(|(found, ..)| *found == id);
-            job.and_then(|(_, job, _)| job.deadline).is_some_and(|deadline| deadline <= now)
+            job.and_then(|(_, job, _)| job.deadline)
+                .is_some_and(|deadline| deadline <= now)
         };
         let open = rows.jobs.iter().filter(|(_, job, _)| !job.state.is_finished());
         let mut deadlines: Vec<_> = open.filter_map(|(id, job, _)| Some((job.deadline?, *id))).collect();
         deadlines.sort_unstable();
-        let deadlines: Vec<_> = deadlines.into_iter().map(|(_, id)| id).filter(|id| !has_passed(*id)).collect();
+        let deadlines: Vec<_> = deadlines
+            .into_iter()
+            .map(|(_, id)| id)
+            .filter(|id| !has_passed(*id))
+            .collect();
         let found = due(reader, Timer::Deadline)?.into_iter().map(|at| at.job);
         let found: Vec<_> = found.filter(|id| !has_passed(*id)).collect();
         assert_eq!(found, deadlines, "deadlines");
@@ -136,7 +145,10 @@ impl Check<'_> {
     }
 
     fn finished(&self, rows: &Rows, reader: &mut Reader) -> Result<(), StoreError> {
-        let ended = rows.jobs.iter().filter_map(|(id, job, _)| Some((job.finished_at?, *id)));
+        let ended = rows
+            .jobs
+            .iter()
+            .filter_map(|(id, job, _)| Some((job.finished_at?, *id)));
         let mut ended: Vec<_> = ended.collect();
         ended.sort_unstable();
         let ended: Vec<_> = ended.into_iter().map(|(_, id)| id).collect();

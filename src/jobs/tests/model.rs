@@ -22,21 +22,43 @@ use crate::store::{Change, Tables};
 #[derive(Clone, Debug)]
 enum Step {
     Submit(New),
-    Claim { queue: usize, limit: usize },
+    Claim {
+        queue: usize,
+        limit: usize,
+    },
     /// A worker says what came of an item, be it that its lease was lost long ago.
-    Settle { hand: Index, ending: Came },
+    Settle {
+        hand: Index,
+        ending: Came,
+    },
     /// A provider answers about a task.
-    Answer { task: Index, ending: Came },
+    Answer {
+        task: Index,
+        ending: Came,
+    },
     /// What is due is done; the items of jobs whose deadline came follow, or the process ends before.
-    TakeDue { reach: Reach },
+    TakeDue {
+        reach: Reach,
+    },
     Renew,
     GiveBack,
     Kill,
     /// Something is asked of a job; its items follow, or the process ends before.
-    Ask { job: Index, asked: Asked, reach: Reach },
-    DropDead { job: Index },
-    Forget { job: Index, rows: usize },
-    Pass { seconds: u64 },
+    Ask {
+        job: Index,
+        asked: Asked,
+        reach: Reach,
+    },
+    DropDead {
+        job: Index,
+    },
+    Forget {
+        job: Index,
+        rows: usize,
+    },
+    Pass {
+        seconds: u64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +96,15 @@ fn step() -> impl Strategy<Value = Step> {
     let secs = prop::option::weighted(0.3, 0..200_u64);
     let new = (1..5_u8, 0..2_usize, 0..2_usize, 0..10_u8, secs.clone(), secs, 1..4_u32);
     let new = new.prop_map(|(items, queue, owner, priority, delay, deadline, attempts)| {
-        Step::Submit(New { items, queue, owner, priority, delay, deadline, attempts })
+        Step::Submit(New {
+            items,
+            queue,
+            owner,
+            priority,
+            delay,
+            deadline,
+            attempts,
+        })
     });
     let reach = || prop_oneof![3 => Just(Reach::Whole), 1 => Just(Reach::FirstCommit)];
     let of_worker = prop_oneof![
@@ -96,7 +126,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Came::Pending(Heard::No)),
         1 => Just(Came::Cancelled),
     ];
-    let asked = prop_oneof![Just(Asked::Cancel), Just(Asked::Retry), Just(Asked::Hold), Just(Asked::Release)];
+    let asked = prop_oneof![
+        Just(Asked::Cancel),
+        Just(Asked::Retry),
+        Just(Asked::Hold),
+        Just(Asked::Release)
+    ];
     prop_oneof![
         4 => new,
         6 => (0..2_usize, 1..4_usize).prop_map(|(queue, limit)| Step::Claim { queue, limit }),
@@ -123,12 +158,22 @@ impl Came {
         match self {
             Self::Succeeded => Ending::Succeeded(answered()),
             Self::Failed => Ending::Failed(error, Some(answered())),
-            Self::Unknown => Ending::Unknown { error, intent: None, outcome: None },
+            Self::Unknown => Ending::Unknown {
+                error,
+                intent: None,
+                outcome: None,
+            },
             Self::Retry(key) => Ending::Retry { error, wait, key },
-            Self::Bounced => Ending::Bounced { error, wait: Duration::ZERO },
+            Self::Bounced => Ending::Bounced {
+                error,
+                wait: Duration::ZERO,
+            },
             Self::Later => Ending::Later { wait },
             Self::Cut => Ending::Cut(error),
-            Self::Polling => Ending::Polling { task_id: task.to_string(), wait },
+            Self::Polling => Ending::Polling {
+                task_id: task.to_string(),
+                wait,
+            },
             Self::Pending(heard) => Ending::Pending { wait, heard },
             Self::Cancelled => Ending::Cancelled,
         }
@@ -168,7 +213,11 @@ impl Run {
         let before = self.settled();
         let may_reopen = matches!(
             step,
-            Step::Ask { asked: Asked::Retry, .. } | Step::DropDead { .. } | Step::Forget { .. }
+            Step::Ask {
+                asked: Asked::Retry,
+                ..
+            } | Step::DropDead { .. }
+                | Step::Forget { .. }
         );
         self.take(step).await;
         Check {
@@ -184,7 +233,12 @@ impl Run {
                 assert_eq!(after.get(&at), Some(&item), "{at:?} had ended");
             }
         }
-        let there: BTreeMap<_, _> = self.world.everything().into_iter().map(|(id, _, items)| (id, items.len())).collect();
+        let there: BTreeMap<_, _> = self
+            .world
+            .everything()
+            .into_iter()
+            .map(|(id, _, items)| (id, items.len()))
+            .collect();
         for (id, items) in &self.accepted {
             assert!(there.contains_key(id), "{id} is lost");
             assert!(self.going.contains(id) || there[id] == *items, "{id} lost items");
@@ -221,7 +275,10 @@ impl Run {
                 self.held.clear();
                 self.world.restart().await;
                 let running = |item: &Item| item.state == ItemState::Running;
-                assert!(!self.items().iter().any(|(_, item)| running(item)), "a lease of an older process");
+                assert!(
+                    !self.items().iter().any(|(_, item)| running(item)),
+                    "a lease of an older process"
+                );
             }
             Step::Ask { job, asked, reach } => {
                 if let Some(id) = pick(&self.jobs(), job) {
@@ -263,8 +320,14 @@ impl Run {
             deadline: later(new.deadline),
             started_at: None,
             finished_at: None,
-            retry: RetryPolicy { max_attempts: new.attempts, ..RetryPolicy::default() },
-            limits: TimeLimits { task: 60, ..TimeLimits::default() },
+            retry: RetryPolicy {
+                max_attempts: new.attempts,
+                ..RetryPolicy::default()
+            },
+            limits: TimeLimits {
+                task: 60,
+                ..TimeLimits::default()
+            },
             private: Vec::new(),
             idempotency: None,
             last_event: 0,
@@ -274,7 +337,16 @@ impl Run {
             item: Item::new(Operation::Process, None, now, not_before),
             body: vec![7],
         });
-        self.world.store.change(Insert { id, job, items: items.collect(), bell: self.world.bell.clone() }).await.unwrap();
+        self.world
+            .store
+            .change(Insert {
+                id,
+                job,
+                items: items.collect(),
+                bell: self.world.bell.clone(),
+            })
+            .await
+            .unwrap();
         self.accepted.insert(id, new.items.into());
     }
 
@@ -283,7 +355,11 @@ impl Run {
         for leased in self.world.claim(&self.queues[queue], limit).await {
             let job = self.world.job(leased.at.job);
             assert!(job.is_runnable(), "{:?} was taken: {job:?}", leased.at);
-            assert!(job.deadline.is_none_or(|deadline| deadline > now), "{:?} was taken late: {job:?}", leased.at);
+            assert!(
+                job.deadline.is_none_or(|deadline| deadline > now),
+                "{:?} was taken late: {job:?}",
+                leased.at
+            );
             self.hands.push((leased.at, leased.lease));
             self.held.push((leased.at, leased.lease));
         }
@@ -292,10 +368,20 @@ impl Run {
     /// What a worker says whose lease was lost changes nothing.
     async fn settle(&mut self, at: ItemRef, lease: Lease, ending: Came) {
         self.number += 1;
-        let before = self.items().into_iter().find(|(found, _)| *found == at).map(|(_, item)| item);
-        self.world.settle(at, Holder::Worker(lease), ending.ending(self.number)).await;
+        let before = self
+            .items()
+            .into_iter()
+            .find(|(found, _)| *found == at)
+            .map(|(_, item)| item);
+        self.world
+            .settle(at, Holder::Worker(lease), ending.ending(self.number))
+            .await;
         self.held.retain(|held| *held != (at, lease));
-        let after = self.items().into_iter().find(|(found, _)| *found == at).map(|(_, item)| item);
+        let after = self
+            .items()
+            .into_iter()
+            .find(|(found, _)| *found == at)
+            .map(|(_, item)| item);
         if before.as_ref().and_then(|item| item.lease) != Some(lease) {
             assert_eq!(before, after, "a lost lease was heard");
         }
@@ -334,7 +420,12 @@ impl Run {
             self.ask(id, Asked::Release, Reach::Whole).await;
         }
         for _ in 0..200 {
-            if self.world.everything().iter().all(|(_, job, _)| job.state.is_finished()) {
+            if self
+                .world
+                .everything()
+                .iter()
+                .all(|(_, job, _)| job.state.is_finished())
+            {
                 return;
             }
             self.take(Step::Pass { seconds: 61 }).await;
@@ -346,7 +437,9 @@ impl Run {
                 self.settle(at, lease, Came::Succeeded).await;
             }
             for (at, task) in self.tasks() {
-                self.world.settle(at, Holder::Task(task), Came::Succeeded.ending(0)).await;
+                self.world
+                    .settle(at, Holder::Task(task), Came::Succeeded.ending(0))
+                    .await;
             }
         }
         let stuck = self.world.everything();
@@ -360,17 +453,25 @@ impl Run {
 
     fn items(&self) -> Vec<(ItemRef, Item)> {
         let of_job = |(id, _, items): (JobId, Job, Vec<(u32, Item)>)| {
-            items.into_iter().map(move |(index, item)| (ItemRef { job: id, index }, item))
+            items
+                .into_iter()
+                .map(move |(index, item)| (ItemRef { job: id, index }, item))
         };
         self.world.everything().into_iter().flat_map(of_job).collect()
     }
 
     fn settled(&self) -> BTreeMap<ItemRef, Item> {
-        self.items().into_iter().filter(|(_, item)| item.state.is_finished()).collect()
+        self.items()
+            .into_iter()
+            .filter(|(_, item)| item.state.is_finished())
+            .collect()
     }
 
     fn tasks(&self) -> Vec<(ItemRef, String)> {
-        let polled = self.items().into_iter().filter(|(_, item)| item.state == ItemState::Polling);
+        let polled = self
+            .items()
+            .into_iter()
+            .filter(|(_, item)| item.state == ItemState::Polling);
         polled.filter_map(|(at, item)| Some((at, item.task?.task_id))).collect()
     }
 }

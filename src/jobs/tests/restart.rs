@@ -50,7 +50,10 @@ async fn what_a_worker_says_whose_lease_was_taken_back_is_not_heard() {
 async fn an_item_that_takes_its_process_with_it_four_times_is_dead() {
     let mut world = world().await;
     for lost in 1..=4 {
-        assert!(world.claim_first().await.is_some(), "taken before it was lost {lost} times");
+        assert!(
+            world.claim_first().await.is_some(),
+            "taken before it was lost {lost} times"
+        );
         world.restart().await;
     }
 

@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn a_later_version_of_tollgate_derives_the_same_secret() {
-        assert_eq!(shown(&root("canary-root-secret-of-32-characters"), 0xab), "whsec_6oDi7KO/5c14NR8DuFidqM/9caSja45RYEijIQscotI=");
+        assert_eq!(
+            shown(&root("canary-root-secret-of-32-characters"), 0xab),
+            "whsec_6oDi7KO/5c14NR8DuFidqM/9caSja45RYEijIQscotI="
+        );
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub struct Item {
     pub lost: u32,
     /// Which idempotency key its attempts use: a new one each time that an older one must not be replayed.
     pub epoch: u32,
-    /// Since when the present key may have been used. Beyond `IDEMPOTENCY_TTL` nobody could tell any more.
+    /// Since when the present key may have been used, until it has told what came of it. Beyond `IDEMPOTENCY_TTL` nobody
+    /// could tell any more.
     pub keyed_at: Option<Timestamp>,
     /// The worker's hold, while it runs.
     pub lease: Option<Lease>,
@@ -119,6 +120,8 @@ pub struct ItemBody {
     pub task_id: Option<String>,
     /// What its task is asked with: the `req_json` of a query.
     pub req_json: Option<String>,
+    /// What its client calls the model that it names, where that is another name.
+    pub alias: Option<String>,
 }
 
 impl ItemState {
@@ -191,6 +194,13 @@ impl Item {
             started_at: None,
             finished_at: None,
         }
+    }
+
+    /// The name of its task, if the provider never said that the task has ended.
+    #[must_use]
+    pub fn unfinished_task(&self) -> Option<&str> {
+        let task = self.task.as_ref().filter(|_| self.status.is_none());
+        task.map(|task| task.task_id.as_str())
     }
 
     /// Ends it.

@@ -10,6 +10,20 @@ pub enum MediaModel {
 }
 
 impl MediaModel {
+    /// The names that lists of models show: the presets of films, and the picture model that people mean by Jimeng.
+    pub const LISTED: [&str; 10] = [
+        "jimeng_t2i_v40",
+        "t2v-720",
+        "t2v-1080",
+        "t2v-pro",
+        "i2v-first-720",
+        "i2v-first",
+        "i2v-first-pro",
+        "i2v-first-tail-720",
+        "i2v-first-tail",
+        "i2v-recamera",
+    ];
+
     /// The model of a name: a preset, or a `req_key` of Volcengine's.
     ///
     /// Every `jimeng_…` that makes no films makes pictures, so that a new one needs no new version of us. A film model

@@ -39,6 +39,24 @@ pub fn of_owner(rows: &mut impl Rows, owner: OwnerId, before: JobId, limit: usiz
         .collect()
 }
 
+/// Up to `limit` jobs of an owner's, oldest first, those after `after` only.
+///
+/// # Errors
+/// [`StoreError`] when a row cannot be read.
+pub fn of_owner_rising(
+    rows: &mut impl Rows,
+    owner: OwnerId,
+    after: JobId,
+    limit: usize,
+) -> Result<Vec<JobId>, StoreError> {
+    let to = owner_key(owner, JobId::from_bits(u128::MAX));
+    rows.jobs_by_owner()?
+        .range((Bound::Excluded(owner_key(owner, after)), Bound::Included(to)))?
+        .take(limit)
+        .map(|row| Ok(last_job(&row?.0.value())))
+        .collect()
+}
+
 /// Up to `limit` jobs of a queue in a state, newest first, those before `before` only.
 ///
 /// # Errors

@@ -69,7 +69,11 @@ impl Load {
 
     /// Submits a job under an idempotency key of its own.
     async fn submit(&self, name: &'static str) -> String {
-        let reply = self.alice.idempotent(name).post("/v1/jobs", &self.job(name).to_string()).await;
+        let reply = self
+            .alice
+            .idempotent(name)
+            .post("/v1/jobs", &self.job(name).to_string())
+            .await;
         assert_eq!(reply.status, 202, "{name}: {reply:?}");
         id_of(&reply)
     }
@@ -111,8 +115,18 @@ fn told(receiver: &Script) -> BTreeSet<String> {
 }
 
 fn told_since(receiver: &Script, first: usize) -> BTreeSet<String> {
-    let id = |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap()["data"]["id"].as_str().unwrap().to_owned();
-    receiver.heard().iter().skip(first).map(|heard| id(&heard.body)).collect()
+    let id = |body: &[u8]| {
+        serde_json::from_slice::<Value>(body).unwrap()["data"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    receiver
+        .heard()
+        .iter()
+        .skip(first)
+        .map(|heard| id(&heard.body))
+        .collect()
 }
 
 /// Waits until the receiver was told of all of these, before the power went or since.
@@ -168,7 +182,10 @@ async fn power_lost_at_any_sync_loses_no_accepted_job_and_pays_nothing_twice() {
         }
         until_ended(&relay).await;
         check(&relay, &moment, &before);
-        let ended: BTreeSet<_> = everything(&relay.services().store).keys().map(ToString::to_string).collect();
+        let ended: BTreeSet<_> = everything(&relay.services().store)
+            .keys()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(ended.len(), Load::NAMES.len());
         until_told(&receiver, heard_before, &moment.told, &ended).await;
         left = relay.kill().await;
@@ -202,7 +219,10 @@ fn check(relay: &Relay, moment: &Moment, before: &BTreeMap<String, Marked>) {
     let _verified = relay.book();
     let everything = everything(&relay.services().store);
     for (name, id) in &moment.acknowledged.accepted {
-        assert!(everything.contains_key(&id.parse::<JobId>().unwrap()), "{name} was accepted and is lost");
+        assert!(
+            everything.contains_key(&id.parse::<JobId>().unwrap()),
+            "{name} was accepted and is lost"
+        );
     }
     let sent = |marker: &str| {
         let before = before.get(marker).map_or(0, |marked| marked.count);
@@ -293,9 +313,18 @@ async fn a_call_is_sent_afresh_unknown_or_replayed_by_what_the_record_tells_of_i
         assert!(life.0 + life.1 <= 1, "{life:?}");
     }
     let some = |wanted: fn(&(u64, u64, Option<ItemState>, ItemState)) -> bool| lives.iter().any(wanted);
-    assert!(some(|life| matches!(life, (0, 1, Some(ItemState::Running), ItemState::Succeeded))), "{lives:?}");
-    assert!(some(|life| matches!(life, (1, 0, Some(ItemState::Running), ItemState::Unknown))), "{lives:?}");
-    assert!(some(|life| matches!(life, (1, 0, Some(ItemState::Running), ItemState::Succeeded))), "{lives:?}");
+    assert!(
+        some(|life| matches!(life, (0, 1, Some(ItemState::Running), ItemState::Succeeded))),
+        "{lives:?}"
+    );
+    assert!(
+        some(|life| matches!(life, (1, 0, Some(ItemState::Running), ItemState::Unknown))),
+        "{lives:?}"
+    );
+    assert!(
+        some(|life| matches!(life, (1, 0, Some(ItemState::Running), ItemState::Succeeded))),
+        "{lives:?}"
+    );
 }
 
 #[tokio::test]
@@ -305,10 +334,22 @@ async fn a_submit_whose_reply_is_in_the_record_goes_on_by_polling() {
         assert!(life.0 + life.1 <= 1, "{life:?}");
     }
     let some = |wanted: fn(&(u64, u64, Option<ItemState>, ItemState)) -> bool| lives.iter().any(wanted);
-    assert!(some(|life| matches!(life, (0, 1, Some(ItemState::Running), ItemState::Succeeded))), "{lives:?}");
-    assert!(some(|life| matches!(life, (1, 0, Some(ItemState::Running), ItemState::Unknown))), "{lives:?}");
-    assert!(some(|life| matches!(life, (1, 0, Some(ItemState::Running), ItemState::Succeeded))), "{lives:?}");
-    assert!(some(|life| matches!(life, (1, 0, Some(ItemState::Polling), ItemState::Succeeded))), "{lives:?}");
+    assert!(
+        some(|life| matches!(life, (0, 1, Some(ItemState::Running), ItemState::Succeeded))),
+        "{lives:?}"
+    );
+    assert!(
+        some(|life| matches!(life, (1, 0, Some(ItemState::Running), ItemState::Unknown))),
+        "{lives:?}"
+    );
+    assert!(
+        some(|life| matches!(life, (1, 0, Some(ItemState::Running), ItemState::Succeeded))),
+        "{lives:?}"
+    );
+    assert!(
+        some(|life| matches!(life, (1, 0, Some(ItemState::Polling), ItemState::Succeeded))),
+        "{lives:?}"
+    );
 }
 
 /// Images that a process is started on, of all that were taken.

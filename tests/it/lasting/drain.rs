@@ -65,14 +65,23 @@ async fn a_process_that_drains_takes_no_jobs_and_records_what_its_workers_finish
     let place = Place::new("20s").await;
     let valve = Valve::closed();
     let (server, alice) = place.serve_over(valve.clone()).await;
-    let id = accepted(&alice, &json!({"items": [entry(SUBMIT, "marker-a"), entry(SUBMIT, "marker-b")]})).await;
+    let id = accepted(
+        &alice,
+        &json!({"items": [entry(SUBMIT, "marker-a"), entry(SUBMIT, "marker-b")]}),
+    )
+    .await;
     valve.has_sent(1).await;
     let events = {
         let (alice, path) = (alice.clone(), format!("/v1/jobs/{id}/events"));
         tokio_util::task::TaskTracker::new().spawn(async move { alice.get(&path).await })
     };
     let logs = format!("/v1/jobs/{id}/logs");
-    let written = alice.post(&logs, r#"{"level":"info","category":"test","message":"the last words"}"#).await;
+    let written = alice
+        .post(
+            &logs,
+            r#"{"level":"info","category":"test","message":"the last words"}"#,
+        )
+        .await;
     assert!(written.status.is_success(), "{written:?}");
     let begun = Instant::now();
 
@@ -87,14 +96,21 @@ async fn a_process_that_drains_takes_no_jobs_and_records_what_its_workers_finish
     reply.assert_error(503, "DRAINING");
     let followed = events.await.unwrap();
     assert!(followed.text().contains("the process ends"), "{followed:?}");
-    assert!(begun.elapsed() < Duration::from_secs(3), "a reader of events holds up the end");
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "a reader of events holds up the end"
+    );
     valve.open();
     server.ended().await.unwrap();
 
     assert!(begun.elapsed() < Duration::from_secs(10));
     let mut states: Vec<_> = place.items().into_iter().map(|item| (item.state, item.lost)).collect();
     states.sort_unstable();
-    assert_eq!(states, [(ItemState::Queued, 0), (ItemState::Polling, 0)], "one of them never had a place");
+    assert_eq!(
+        states,
+        [(ItemState::Queued, 0), (ItemState::Polling, 0)],
+        "one of them never had a place"
+    );
 
     let (next, _) = place.serve().await;
     let alice = next.client_like(&alice);
@@ -113,7 +129,11 @@ async fn a_process_that_drains_takes_no_jobs_and_records_what_its_workers_finish
 #[tokio::test]
 async fn what_is_not_done_within_the_drain_timeout_is_given_back_and_the_next_process_learns_what_came_of_it() {
     let place = Place::new("1s").await;
-    place.upstream.faults().push(Rule::on(SUBMIT, Fault::Hang).always()).unwrap();
+    place
+        .upstream
+        .faults()
+        .push(Rule::on(SUBMIT, Fault::Hang).always())
+        .unwrap();
     let (server, alice) = place.serve().await;
     let id = accepted(&alice, &one(SUBMIT, "marker-cut")).await;
     place.has_seen("marker-cut").await;
@@ -122,7 +142,11 @@ async fn what_is_not_done_within_the_drain_timeout_is_given_back_and_the_next_pr
     server.shutdown.ask();
     server.ended().await.unwrap();
 
-    assert!(begun.elapsed() < Duration::from_secs(6), "it took {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "it took {:?}",
+        begun.elapsed()
+    );
     let [item] = &place.items()[..] else { panic!("one item") };
     assert_eq!((item.state, item.lease, item.lost), (ItemState::Queued, None, 0));
 

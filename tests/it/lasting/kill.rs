@@ -56,7 +56,10 @@ async fn repeat(client: &Client, name: &str, submitted: &Submitted) {
         let reply = client.idempotent(key).post("/v1/jobs", &job(key)).await;
         assert_eq!(reply.status, 202, "{key}: {reply:?}");
         let found = id_of(&reply);
-        assert!(id.as_ref().is_none_or(|id| *id == found), "{key} was {id:?}, now it is {found}");
+        assert!(
+            id.as_ref().is_none_or(|id| *id == found),
+            "{key} was {id:?}, now it is {found}"
+        );
         submitted.lock().unwrap().insert(key.clone(), Some(found));
     }
 }
@@ -119,7 +122,11 @@ async fn after_each_of_twelve_kills_no_job_is_lost_and_no_item_is_sent_twice() {
         };
         let [(a, alice), (b, bob)] = &at;
         let round = u64::from(round);
-        tokio::join!(load(alice, a, round, &submitted), load(bob, b, round, &submitted), killing);
+        tokio::join!(
+            load(alice, a, round, &submitted),
+            load(bob, b, round, &submitted),
+            killing
+        );
     }
     let mut server = program.serve();
     for (name, client) in &clients {

@@ -26,7 +26,7 @@ pub(crate) use clock::ManualClock;
 pub(crate) use openai::{OPENAI_KEY, openai_imitation};
 pub(crate) use pool::{Detour, Provider, Way, error, key_of, limited, limited_for};
 pub(crate) use program::{Process, Program, imitation, line_with, open_file};
-pub(crate) use relay::{Builder, MASTER, Relay, open_disk, surroundings};
+pub(crate) use relay::{Builder, MASTER, Relay, open_disk, spec as key_spec, surroundings};
 pub(crate) use script::{Heard, Say, Script, accepted, replying};
 pub(crate) use serving::Serving;
 pub(crate) use time::{at_once, pass};

@@ -14,7 +14,7 @@ use tollgate::config::{Config, MapVars};
 use tollgate::crypto::entropy::OsEntropy;
 use tollgate::crypto::keyring::MasterKey;
 use tollgate::crypto::seal::StoreId;
-use tollgate::jobs::webhook::egress::SystemResolver;
+use tollgate::jobs::webhook::egress::{Resolve, SystemResolver};
 use tollgate::model::clock::{Clock, SystemClock, Timestamp};
 use tollgate::model::key::{Limits, Schemes, Scope, Scopes};
 use tollgate::model::operation::Class;
@@ -25,6 +25,7 @@ use tollgate::server::{Limits as ServerLimits, Server};
 use tollgate::store::audit::{self, Order};
 use tollgate::store::error::OpenError;
 use tollgate::store::{Missing, OpenOptions, Store};
+use tollgate::upstream::media::MediaSource;
 use tollgate::upstream::transport::{Network, Transport};
 
 use super::{Book, Client, Disk, ManualClock};
@@ -60,6 +61,7 @@ pub(crate) struct Builder {
     elsewhere: Option<SocketAddr>,
     task_duration: Duration,
     transport: Option<Arc<dyn Transport>>,
+    resolver: Arc<dyn Resolve>,
     server_limits: ServerLimits,
 }
 
@@ -87,6 +89,7 @@ impl Relay {
             elsewhere: None,
             task_duration: Duration::from_secs(3),
             transport: None,
+            resolver: Arc::new(SystemResolver),
             server_limits: ServerLimits::default(),
         }
     }
@@ -289,6 +292,12 @@ impl Builder {
         self
     }
 
+    /// Who says where the names of webhooks lead.
+    pub(crate) fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     pub(crate) fn server_limits(mut self, limits: ServerLimits) -> Self {
         self.server_limits = limits;
         self
@@ -335,7 +344,8 @@ impl Builder {
                 Some(transport) => Arc::clone(transport),
                 None => Arc::new(Network::new().unwrap()),
             },
-            resolver: Arc::new(SystemResolver),
+            media: Arc::new(MediaSource::new(Network::new().unwrap())),
+            resolver: Arc::clone(&self.resolver),
         };
         let opened = Box::new(open(&self.disk, self.clock.clone())?);
         let app = App::open(&config, &outside, StoreSource::Opened(opened), Box::new(|| 0)).await?;

@@ -14,7 +14,8 @@ use tollgate::jobs::webhook::egress::SystemResolver;
 use tollgate::model::clock::SystemClock;
 use tollgate::model::key::Scope;
 use tollgate::server::signal::Shutdown;
-use tollgate::upstream::transport::Transport;
+use tollgate::upstream::media::MediaSource;
+use tollgate::upstream::transport::{Network, Transport};
 
 use super::Client;
 use super::relay::{somebody, spec};
@@ -37,6 +38,7 @@ impl Serving {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             transport,
+            media: Arc::new(MediaSource::new(Network::new().unwrap())),
             resolver: Arc::new(SystemResolver),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -13,20 +13,20 @@ async fn a_receiver_can_verify_what_it_is_sent() {
     let url = format!("http://hooks.example:{}/a/b?token=x", receiver.address.port());
     let id = running.tell(7, 1, &url).await;
 
-    let received = receiver.next().await;
-    assert_eq!(received.line, "POST /a/b?token=x HTTP/1.1");
-    assert_eq!(received.body, PAYLOAD);
-    let header = |name: &str| received.headers[name].to_str().unwrap();
+    let told = receiver.next().await;
+    assert_eq!(told.line, "POST /a/b?token=x HTTP/1.1");
+    assert_eq!(told.body, PAYLOAD);
+    let header = |name: &str| told.headers[name].to_str().unwrap();
     assert_eq!(header("host"), format!("hooks.example:{}", receiver.address.port()));
     assert_eq!(header("content-type"), "application/json");
     assert!(header("user-agent").starts_with("Tollgate/"));
     assert_eq!(header("webhook-id"), id.to_string());
     let secret = running.outbox.secret_of(OwnerId::from_bits(7)).unwrap();
     let verifier = Webhook::new(secret.expose()).unwrap();
-    verifier.verify(received.body.as_bytes(), &received.headers).unwrap();
+    verifier.verify(told.body.as_bytes(), &told.headers).unwrap();
     let another = running.outbox.secret_of(OwnerId::from_bits(8)).unwrap();
     let another = Webhook::new(another.expose()).unwrap();
-    assert!(another.verify(received.body.as_bytes(), &received.headers).is_err());
+    assert!(another.verify(told.body.as_bytes(), &told.headers).is_err());
 
     let delivery = running.after(id, 1).await;
     assert!(matches!(delivery.state, DeliveryState::Delivered { .. }));

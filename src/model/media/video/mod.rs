@@ -124,6 +124,17 @@ impl fmt::Display for VideoSize {
 }
 
 impl VideoRequest {
+    /// The preset that makes it where it names no model: the one of 720 lines that takes what it brings.
+    #[must_use]
+    pub const fn usual_model(&self) -> &'static str {
+        match (&self.camera, &self.first, &self.tail) {
+            (Some(_), _, _) => "i2v-recamera",
+            (None, None, None) => "t2v-720",
+            (None, Some(_), None) => "i2v-first-720",
+            (None, _, Some(_)) => "i2v-first-tail-720",
+        }
+    }
+
     /// Reads a JSON body.
     ///
     /// # Errors
