@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::bell::{Bell, Told};
 use super::ending::past_the_deadline;
 use super::{JobError, Jobs, Viewer};
+use crate::crypto::digest::Digest;
 use crate::model::call::IdempotencyKey;
 use crate::model::clock::Timestamp;
 use crate::model::id::JobId;
@@ -47,7 +48,8 @@ impl Jobs {
     /// case, so nobody waits for it.
     async fn withdraw_tasks(self: Arc<Self>, id: JobId, tasks: Vec<Inquiry>) {
         for task in tasks {
-            match self.closing.run_until_cancelled(self.relay.withdraw_task(task)).await {
+            let withdrawing = Box::pin(self.relay.withdraw_task(task));
+            match self.closing.run_until_cancelled(withdrawing).await {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => tracing::debug!(error = %error, job = %id, "a task could not be withdrawn"),
                 None => return,
@@ -311,11 +313,11 @@ impl Change for Sweep {
         let now = tables.now();
         for (index, item) in items {
             let known = match self.sweeping {
-                Sweeping::Retry if item.state == ItemState::Unknown => self.fate(index, &item, &edit.job, tables)?,
+                Sweeping::Retry if item.state.is_finished() => self.fate(index, &item, &edit.job, tables)?,
                 _ => Fate::Open,
             };
             let mut after = item.clone();
-            self.sweeping.apply(&mut after, &edit.job, known, now);
+            self.sweeping.apply(&mut after, &edit.job, &known, now);
             if after != item {
                 swept.changed += 1;
                 tables.edit_item(&mut edit, index, |item| *item = after)?;
@@ -326,12 +328,14 @@ impl Change for Sweep {
     }
 }
 
-/// What the record has learned of an item whose outcome was unknown.
+/// What the record tells of an item that is to be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
-    /// Nothing.
+    /// It may have been sent, and nobody can know.
     Open,
-    /// A person said that it was never sent.
+    /// Its last attempt was cut off by the end of a process, a time limit or a deadline: its key tells what came of it.
+    Cut,
+    /// Nothing was sent under its key, or its end is known; or a person said that it was never sent.
     NotSent,
     /// A person found its task.
     Task(String),
@@ -339,15 +343,23 @@ enum Fate {
 
 impl Sweep {
     fn fate(&self, index: u32, item: &Item, job: &Job, tables: &mut Tables<'_>) -> Result<Fate, StoreError> {
+        let at = ItemRef { job: self.id, index };
+        let usage = idempotency::get(tables.view(), &self.key_of(at, item, job))?;
+        let lives = |since: Timestamp| since.plus(self.recorder.ttl()) > tables.now();
+        if item.state != ItemState::Unknown {
+            // A key that nobody uses was freed by the end of its call, or has expired meanwhile.
+            let is_free = usage.is_none() && (item.status.is_some() || item.keyed_at.is_none_or(lives));
+            return Ok(if is_free { Fate::NotSent } else { Fate::Cut });
+        }
         let Some(intent) = item.intent else {
             return Ok(Fate::Open);
         };
         if item.operation.class() == Class::Submit {
-            let at = SubmitRef {
+            let submit = SubmitRef {
                 owner: job.owner,
                 intent,
             };
-            let submit = tasks::submit(tables.view(), at)?;
+            let submit = tasks::submit(tables.view(), submit)?;
             return Ok(match submit.map(|submit| (submit.outcome, submit.task_id)) {
                 Some((Some(Outcome::Succeeded), Some(task_id))) => Fate::Task(task_id),
                 Some((Some(Outcome::NotSent), _)) => Fate::NotSent,
@@ -355,20 +367,19 @@ impl Sweep {
             });
         }
         // While it lives, the key of an unknown call is freed by nobody but who resolves it.
-        let lives = item
-            .keyed_at
-            .is_some_and(|since| since.plus(self.recorder.ttl()) > tables.now());
-        let at = ItemRef { job: self.id, index };
-        let key = self
-            .recorder
-            .key_digest(job.owner, &IdempotencyKey::of_item(at, item.epoch));
-        let in_use = idempotency::get(tables.view(), &key)?.is_some_and(|usage| usage.intent == intent);
+        let lives = item.keyed_at.is_some_and(lives);
+        let in_use = usage.is_some_and(|usage| usage.intent == intent);
         Ok(if lives && !in_use { Fate::NotSent } else { Fate::Open })
+    }
+
+    fn key_of(&self, at: ItemRef, item: &Item, job: &Job) -> Digest {
+        let key = IdempotencyKey::of_item(at, item.epoch);
+        self.recorder.key_digest(job.owner, &key)
     }
 }
 
 impl Sweeping {
-    fn apply(self, item: &mut Item, job: &Job, known: Fate, now: Timestamp) {
+    fn apply(self, item: &mut Item, job: &Job, known: &Fate, now: Timestamp) {
         let is_open = matches!(item.state, ItemState::Queued | ItemState::Polling);
         match self {
             Self::Cancel if is_open => item.finish(ItemState::Cancelled, now),
@@ -385,22 +396,20 @@ impl Sweeping {
 }
 
 /// Puts an item back that did not succeed, as new but for its place in the record.
-fn retry(item: &mut Item, job: &Job, known: Fate, now: Timestamp) {
+fn retry(item: &mut Item, job: &Job, known: &Fate, now: Timestamp) {
     let again = match item.state {
         ItemState::Failed | ItemState::Dead => true,
-        ItemState::Unknown => known != Fate::Open,
+        ItemState::Unknown => *known != Fate::Open,
         _ => false,
     };
     if !again {
         return;
     }
     let task_id = match known {
-        Fate::Task(task_id) => Some(task_id),
+        Fate::Task(task_id) => Some(task_id.clone()),
         _ => item.unfinished_task().map(ToOwned::to_owned),
     };
-    // What may have been sent under the present key is asked for under it: the record knows.
-    let may_be_sent = item.state != ItemState::Unknown && item.keyed_at.is_some();
-    if !may_be_sent {
+    if *known != Fate::Cut {
         item.epoch += 1;
         item.keyed_at = None;
     }

@@ -196,31 +196,34 @@ impl Ending {
                     item.wake_at = Some(now.plus(wait));
                 }
             }
-            Self::Pending { wait, heard } => {
-                let Some(task) = &mut item.task else { return };
-                task.asked += 1;
-                task.unanswered = match heard {
-                    Heard::Yes => 0,
-                    Heard::No => task.unanswered.saturating_add(1),
-                };
-                let ends_at = task.submitted_at.plus(Duration::from_secs(job.limits.task.into()));
-                if job.cancelled_at.is_some() {
-                    item.finish(ItemState::Cancelled, now);
-                } else if job.deadline.is_some_and(|deadline| deadline <= now) {
-                    item.error = Some(past_the_deadline());
-                    item.finish(ItemState::Failed, now);
-                } else if ends_at <= now {
-                    item.error = Some(ItemError {
-                        code: "TASK_TIMEOUT".to_owned(),
-                        message: format!("the task had not ended after {} seconds", job.limits.task),
-                    });
-                    item.finish(ItemState::Failed, now);
-                } else {
-                    item.wake_at = Some(now.plus(wait).min(ends_at));
-                }
-            }
+            Self::Pending { wait, heard } => still_runs(item, job, now, wait, heard),
             Self::Cancelled => item.finish(ItemState::Cancelled, now),
         }
+    }
+}
+
+/// Its task is asked about again, unless its job is cancelled or one of them is out of time.
+fn still_runs(item: &mut Item, job: &Job, now: Timestamp, wait: Duration, heard: Heard) {
+    let Some(task) = &mut item.task else { return };
+    task.asked += 1;
+    task.unanswered = match heard {
+        Heard::Yes => 0,
+        Heard::No => task.unanswered.saturating_add(1),
+    };
+    let ends_at = task.submitted_at.plus(Duration::from_secs(job.limits.task.into()));
+    if job.cancelled_at.is_some() {
+        item.finish(ItemState::Cancelled, now);
+    } else if job.deadline.is_some_and(|deadline| deadline <= now) {
+        item.error = Some(past_the_deadline());
+        item.finish(ItemState::Failed, now);
+    } else if ends_at <= now {
+        item.error = Some(ItemError {
+            code: "TASK_TIMEOUT".to_owned(),
+            message: format!("the task had not ended after {} seconds", job.limits.task),
+        });
+        item.finish(ItemState::Failed, now);
+    } else {
+        item.wake_at = Some(now.plus(wait).min(ends_at));
     }
 }
 

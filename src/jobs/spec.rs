@@ -63,12 +63,12 @@ pub struct Private {
 impl ItemSpec {
     /// Who asks it, as far as its model's name is concerned.
     pub(super) fn caller(&self, caller: Caller) -> Caller {
-        named(caller, self.alias.as_deref(), self.model.as_deref())
+        asking(caller, self.alias.as_deref(), self.model.as_deref())
     }
 }
 
 /// A caller for an item whose client called its model by an alias.
-pub(super) fn named(caller: Caller, alias: Option<&str>, model: Option<&str>) -> Caller {
+pub(super) fn asking(caller: Caller, alias: Option<&str>, model: Option<&str>) -> Caller {
     match (alias, model) {
         (Some(alias), Some(model)) => caller.through(alias, model),
         _ => caller,

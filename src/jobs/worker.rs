@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::claim::Leased;
 use super::ending::{Ending, MOST_RESULT, Outcome};
 use super::settle::Holder;
-use super::spec::named;
+use super::spec::asking;
 use super::verdict::{self, Leeway};
 use super::{JobError, Jobs};
 use crate::auth::AuthError;
@@ -71,7 +71,7 @@ impl Jobs {
         Ok(Call {
             request: RequestId::at(now, random),
             client_request: Some(format!("{}/{}", leased.at.job, leased.at.index)),
-            caller: named(caller, asked.alias.as_deref(), item.model.as_deref()),
+            caller: asking(caller, asked.alias.as_deref(), item.model.as_deref()),
             operation: item.operation,
             body: Bytes::from(asked.body),
             model: item.model.clone(),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use http::Method;
 use serde_json::{Value, json};
+use tollgate::model::key::Scope;
 use tollgate::store::schema::SCHEMA;
 
 use crate::support::{Builder, Client, Disk, Relay, submit_body};
@@ -21,6 +22,17 @@ fn path(schema: u32, extension: &str) -> PathBuf {
     data.join(format!("store-v{schema}.{extension}"))
 }
 
+/// A job that no reader of the fixture will see begin.
+fn far_away() -> Value {
+    let body = json!({ "model": "fixture", "messages": [{ "role": "user", "content": MARKER }] });
+    json!({
+        "operation": "chat.completions",
+        "body": body,
+        "not_before": "2999-01-01T00:00:00Z",
+        "metadata": { "made": "for later" },
+    })
+}
+
 /// A relay that throws nothing away, however long ago the fixture was made.
 fn patient() -> Builder {
     Relay::build()
@@ -31,7 +43,12 @@ fn patient() -> Builder {
 /// Makes a small store of the present schema with one of everything that is kept, and notes what a reader must know of it.
 async fn make() {
     let relay = patient().start().await;
-    let alice = relay.client("fixture").await.idempotent(MARKER);
+    let alice = relay.client_with("fixture", [Scope::Relay, Scope::Jobs]).await;
+    let issued = alice.issued().clone();
+    let submitter = relay
+        .stranger()
+        .header("authorization", &format!("Bearer {}", issued.secret.expose()));
+    let alice = alice.idempotent(MARKER);
     let reply = alice.submit(&submit_body(MARKER)).await;
     assert_eq!(reply.status, 200);
     let operator = relay.operator();
@@ -44,12 +61,13 @@ async fn make() {
     let disable = format!("/admin/upstreams/fixture/accounts/{account}/disable");
     put(&operator, Method::POST, &disable, &json!({})).await;
     put(&operator, Method::PUT, "/admin/models/fixture", &model).await;
-    let issued = alice.issued().clone();
+    let job = submitter.job(&far_away()).await;
     let note = json!({
         "key": issued.key.id.to_string(),
         "secret": issued.secret.expose(),
         "reply": reply.text(),
         "account": account,
+        "job": job,
     });
     let image = relay.stop().await.image();
     fs::write(path(SCHEMA, "redb"), image).unwrap();
@@ -105,11 +123,31 @@ async fn a_store_of_schema_one_opens_verifies_and_replays_and_takes_upstreams() 
 
 #[tokio::test]
 async fn a_store_of_schema_two_opens_verifies_and_replays_and_knows_its_upstreams() {
+    let (relay, note) = open(2).await;
+    knows_its_upstreams(&relay, &note).await;
+}
+
+#[tokio::test]
+async fn a_store_of_schema_three_opens_verifies_and_replays_and_knows_its_jobs() {
     if std::env::var_os("UPDATE_FIXTURE").is_some() {
         make().await;
     }
-    let (relay, note) = open(2).await;
+    let (relay, note) = open(3).await;
+    knows_its_upstreams(&relay, &note).await;
 
+    let bearer = format!("Bearer {}", note["secret"].as_str().unwrap());
+    let alice = relay.stranger().header("authorization", &bearer);
+    let id = note["job"].as_str().unwrap();
+    let job = alice.get(&format!("/v1/jobs/{id}")).await.json();
+    assert_eq!(
+        (&job["state"], &job["metadata"]["made"], &job["counts"]["queued"]),
+        (&json!("queued"), &json!("for later"), &json!(1))
+    );
+    let cancelled = alice.post(&format!("/v1/jobs/{id}/cancel"), "").await;
+    assert_eq!(cancelled.json()["state"], "cancelled");
+}
+
+async fn knows_its_upstreams(relay: &Relay, note: &Value) {
     let operator = relay.operator();
     let accounts = operator.get("/admin/upstreams/fixture/accounts").await.json();
     let account = &accounts["items"][0];

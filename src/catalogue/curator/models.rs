@@ -60,7 +60,6 @@ impl Curator {
             .get(&target.upstream)
             .map(|upstream| upstream.protocol)
         {
-            Some(Protocol::OpenAi) => Ok(()),
             Some(Protocol::Volcengine) if MediaModel::named(&target.model).is_none() => Err(CurateError::invalid(
                 "targets.model",
                 format!("{} makes no pictures or films by this name", target.upstream),
@@ -69,7 +68,7 @@ impl Curator {
                 "targets",
                 format!("a model of {} has no other target", target.upstream),
             )),
-            Some(Protocol::Volcengine) => Ok(()),
+            Some(Protocol::OpenAi | Protocol::Volcengine) => Ok(()),
             None => Err(CurateError::invalid(
                 "targets.upstream",
                 format!("there is no upstream {}: add it first", target.upstream),
