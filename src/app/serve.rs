@@ -88,7 +88,8 @@ async fn end(app: App, server: Server<LiveEndpoint>, config: &Config, shutdown: 
     if let Drained::Cut { connections } = server.drain(left, shutdown.hurried()).await {
         tracing::warn!(connections, "connections were cut");
     }
-    // 4 · There are no job runners yet. 5 · Calls that finish alone are joined. 6 · The writer drains. 7 · The file closes.
+    // 4 · Workers finish their items, or give their leases back. 5 · Calls that finish alone are joined. 6 · The writer
+    // drains. 7 · The file closes.
     let left = config
         .server
         .drain_timeout

@@ -14,6 +14,7 @@ use crate::support::{Brake, Client, Relay, Stop, eventually, pass, submit_body};
 async fn braked(stop: Stop) -> (Relay, Arc<Brake>, Client) {
     let brake = Arc::new(Brake::new(stop));
     let relay = Relay::build()
+        .with("VOLC_DEADLINE", "300s")
         .task_duration(Duration::ZERO)
         .transport(brake.clone())
         .start()
