@@ -103,7 +103,7 @@ impl Change for Sweep {
                 _ => Fate::Open,
             };
             let mut after = item.clone();
-            self.sweeping.apply(&mut after, &edit.job, known, now);
+            self.sweeping.apply(&mut after, &edit.job, &known, now);
             if after != item {
                 swept.changed += 1;
                 tables.edit_item(&mut edit, index, |item| *item = after)?;
@@ -169,7 +169,7 @@ impl Sweep {
 }
 
 impl Sweeping {
-    fn apply(self, item: &mut Item, job: &Job, known: Fate, now: Timestamp) {
+    fn apply(self, item: &mut Item, job: &Job, known: &Fate, now: Timestamp) {
         let is_open = matches!(item.state, ItemState::Queued | ItemState::Polling);
         match self {
             Self::Cancel if is_open => item.finish(ItemState::Cancelled, now),
@@ -177,7 +177,7 @@ impl Sweeping {
                 item.error = Some(past_the_deadline());
                 item.finish(ItemState::Failed, now);
             }
-            Self::Retry => retry(item, job, &known, now),
+            Self::Retry => retry(item, job, known, now),
             Self::Hold(hold) if item.state == ItemState::Queued => item.hold = hold,
             Self::DropDead if item.state == ItemState::Dead => item.finish(ItemState::Cancelled, now),
             Self::Cancel | Self::Deadline | Self::Hold(_) | Self::DropDead => {}
