@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::World;
+use super::{JobRows, World};
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::id::{JobId, OwnerId};
 use crate::model::job::queue::Standing;
@@ -22,7 +22,7 @@ pub(super) struct Check<'a> {
 }
 
 struct Rows {
-    jobs: Vec<(JobId, Job, Vec<(u32, Item)>)>,
+    jobs: Vec<JobRows>,
 }
 
 impl Rows {
@@ -31,6 +31,22 @@ impl Rows {
             let at = |index| ItemRef { job: *id, index };
             items.iter().map(move |(index, item)| (job, at(*index), item))
         })
+    }
+}
+
+impl Rows {
+    fn agree_on_what_ended(&self, reader: &mut Reader) -> Result<(), StoreError> {
+        let ended = self
+            .jobs
+            .iter()
+            .filter_map(|(id, job, _)| Some((job.finished_at?, *id)));
+        let mut ended: Vec<_> = ended.collect();
+        ended.sort_unstable();
+        let ended: Vec<_> = ended.into_iter().map(|(_, id)| id).collect();
+        assert_eq!(index::finished(reader)?, ended.len() as u64);
+        let found = index::finished_before(reader, Timestamp::from_micros(i64::MAX), usize::MAX)?;
+        assert_eq!(found, ended, "jobs that have ended");
+        Ok(())
     }
 }
 
@@ -48,7 +64,7 @@ impl Check<'_> {
         let store = &self.world.store;
         store.read(|reader| self.queues(&rows, reader)).unwrap();
         store.read(|reader| self.timers(&rows, reader)).unwrap();
-        store.read(|reader| self.finished(&rows, reader)).unwrap();
+        store.read(|reader| rows.agree_on_what_ended(reader)).unwrap();
         store.read(|reader| self.owned(&rows, reader)).unwrap();
     }
 
@@ -141,20 +157,6 @@ impl Check<'_> {
         let found = due(reader, Timer::Deadline)?.into_iter().map(|at| at.job);
         let found: Vec<_> = found.filter(|id| !has_passed(*id)).collect();
         assert_eq!(found, deadlines, "deadlines");
-        Ok(())
-    }
-
-    fn finished(&self, rows: &Rows, reader: &mut Reader) -> Result<(), StoreError> {
-        let ended = rows
-            .jobs
-            .iter()
-            .filter_map(|(id, job, _)| Some((job.finished_at?, *id)));
-        let mut ended: Vec<_> = ended.collect();
-        ended.sort_unstable();
-        let ended: Vec<_> = ended.into_iter().map(|(_, id)| id).collect();
-        assert_eq!(index::finished(reader)?, ended.len() as u64);
-        let found = index::finished_before(reader, Timestamp::from_micros(i64::MAX), usize::MAX)?;
-        assert_eq!(found, ended, "jobs that have ended");
         Ok(())
     }
 

@@ -204,7 +204,7 @@ impl World {
     }
 
     /// Every job that is there, with its items.
-    fn everything(&self) -> Vec<(JobId, Job, Vec<(u32, Item)>)> {
+    fn everything(&self) -> Vec<JobRows> {
         let read = |rows: &mut crate::store::Reader| {
             let found = jobs::latest(rows, JobId::from_bits(u128::MAX), usize::MAX)?;
             let with_items = found.into_iter().map(|(id, job)| {
@@ -216,6 +216,9 @@ impl World {
         self.store.read(read).unwrap()
     }
 }
+
+/// A job, and its items by position.
+type JobRows = (JobId, Job, Vec<(u32, Item)>);
 
 /// What an item was answered, as far as these tests care.
 fn answered() -> Outcome {

@@ -270,9 +270,11 @@ fn name_of(job: &Job, items: &[Item]) -> &'static str {
     }
 }
 
-/// Starts anew on each image of a job's life. Returns how often its item was sent before and after the restart, and how
-/// it was and came to be.
-async fn life_of(operation: &str) -> Vec<(u64, u64, Option<ItemState>, ItemState)> {
+/// How often an item was sent before and after a restart, and how it was and came to be.
+type Life = (u64, u64, Option<ItemState>, ItemState);
+
+/// Starts anew on each image of a job's life.
+async fn life_of(operation: &str) -> Vec<Life> {
     let relay = Relay::build().task_duration(Duration::ZERO).start().await;
     let alice = client(&relay, "alice").await.idempotent("life");
     let moments = Arc::new(Mutex::new(Vec::new()));
@@ -286,7 +288,8 @@ async fn life_of(operation: &str) -> Vec<(u64, u64, Option<ItemState>, ItemState
     until_ended(&relay).await;
     let mut left: Builder = relay.kill().await;
     let mut lives = Vec::new();
-    for (image, sent) in std::mem::take(&mut *moments.lock().unwrap()) {
+    let images = std::mem::take(&mut *moments.lock().unwrap());
+    for (image, sent) in images {
         let was = state_in(&image);
         let relay = left.disk(Disk::holding(image)).start().await;
         let before = relay.seen("marker-life");
@@ -313,7 +316,7 @@ async fn a_call_is_sent_afresh_unknown_or_replayed_by_what_the_record_tells_of_i
     for life in &lives {
         assert!(life.0 + life.1 <= 1, "{life:?}");
     }
-    let some = |wanted: fn(&(u64, u64, Option<ItemState>, ItemState)) -> bool| lives.iter().any(wanted);
+    let some = |wanted: fn(&Life) -> bool| lives.iter().any(wanted);
     assert!(
         some(|life| matches!(life, (0, 1, Some(ItemState::Running), ItemState::Succeeded))),
         "{lives:?}"
@@ -334,7 +337,7 @@ async fn a_submit_whose_reply_is_in_the_record_goes_on_by_polling() {
     for life in &lives {
         assert!(life.0 + life.1 <= 1, "{life:?}");
     }
-    let some = |wanted: fn(&(u64, u64, Option<ItemState>, ItemState)) -> bool| lives.iter().any(wanted);
+    let some = |wanted: fn(&Life) -> bool| lives.iter().any(wanted);
     assert!(
         some(|life| matches!(life, (0, 1, Some(ItemState::Running), ItemState::Succeeded))),
         "{lives:?}"

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::Instant;
 use tollgate::config::MapVars;
 use tollgate::model::job::{Item, ItemState};
 use tollgate::model::key::Scope;
