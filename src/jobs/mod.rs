@@ -1,9 +1,9 @@
 //! Durable background work: what clients post and go away from.
 //!
 //! A job is accepted with one commit and ends with one; in between every step of every item is a commit too. Items are
-//! leased by workers of this process ([`claim`], [`worker`]), which take the same way as any call: `Relay::run`, in the
-//! background lane. A submit's task is then polled until it ends ([`poll`]), without a worker. What is due at a moment
-//! stands in one index, by kind, which a loop each follows ([`timers`]).
+//! leased by workers of this process (`claim`, `worker`), which take the same way as any call: `Relay::run`, in the
+//! background lane. A submit's task is then polled until it ends (`poll`), without a worker. What is due at a moment
+//! stands in one index, by kind, which a loop each follows (`timers`).
 
 mod bell;
 mod change;

@@ -1,4 +1,4 @@
-//! What `POST /v1/jobs` takes, for the document. It is read by [`super::read`], which keeps bodies as they came.
+//! What `POST /v1/jobs` takes, for the document. It is read by `read`, which keeps bodies as they came.
 
 use poem_openapi::types::Any;
 use poem_openapi::{Enum, Object};
