@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tollgate::model::job::{Item, ItemState};
+use tollgate::model::job::queue::QueueMode;
+use tollgate::model::job::{Item, ItemState, QueueName};
 use tollgate::sandbox::{Fault, Rule};
 
 use super::{CALL, STEP, SUBMIT, accepted, client, entry, everything, one, only_item, until_ended};
@@ -125,7 +126,12 @@ async fn an_item_that_was_in_a_workers_hands_at_four_kills_is_dead() {
             let woken = only_item(&relay);
             assert!(woken.lost < 4, "{woken:?}");
         }
+        let queue = QueueName::default_queue();
+        let set = async |mode| relay.services().jobs.set_mode(&queue, mode).await.unwrap();
+        set(QueueMode::Open).await;
         until(&relay, ItemState::Running, 1).await;
+        // In the next process it must not be let in before the other call is.
+        set(QueueMode::Paused).await;
         relay = killed_and_started(relay).await;
     }
 
