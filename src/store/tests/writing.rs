@@ -209,9 +209,13 @@ async fn a_failed_commit_ends_the_store() {
         assert!(error.is_fatal());
         assert!(behind.await.is_err());
         store.failed().cancelled().await;
-        assert!(matches!(store.change(Log(3)).await, Err(StoreError::Closed)));
-        let late = store.follow_up(Log(4)).await;
-        assert!(matches!(late, Err(WriteError::Store(StoreError::Closed))));
+        // Whoever comes later is told why, not only that it is over.
+        let later = store.change(Log(3)).await.unwrap_err();
+        assert_eq!(matches!(later, StoreError::Full), is_full, "{later}");
+        let Err(WriteError::Store(late)) = store.follow_up(Log(4)).await else {
+            panic!("the store took a write after its end")
+        };
+        assert_eq!(matches!(late, StoreError::Full), is_full, "{late}");
     }
 }
 

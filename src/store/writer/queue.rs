@@ -29,6 +29,8 @@ struct Waiting {
     /// How many of them somebody waits for.
     awaited: usize,
     intake: Intake,
+    /// Why the writer is gone: those who come later are told the same.
+    end: Option<StoreError>,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -37,7 +39,15 @@ impl std::fmt::Debug for Waiting {
             .field("jobs", &self.jobs.len())
             .field("awaited", &self.awaited)
             .field("intake", &self.intake)
+            .field("end", &self.end)
             .finish()
+    }
+}
+
+impl Waiting {
+    /// Why nothing is written any more.
+    fn end(&self) -> StoreError {
+        self.end.clone().unwrap_or(StoreError::Closed)
     }
 }
 
@@ -121,7 +131,7 @@ impl Queue {
         let permit = Arc::clone(&self.places)
             .acquire_owned()
             .await
-            .map_err(|_| StoreError::Closed)?;
+            .map_err(|_| self.lock().end())?;
         Ok(Place {
             queue: Arc::clone(self),
             permit,
@@ -150,8 +160,9 @@ impl Queue {
     pub(super) fn push(&self, job: Box<dyn Job>, permit: Option<OwnedSemaphorePermit>) {
         let mut waiting = self.lock();
         if waiting.intake == Intake::Gone {
+            let end = waiting.end();
             drop(waiting);
-            return job.fail(StoreError::Closed);
+            return job.fail(end);
         }
         // One relaxed write wakes the writer; those that follow it ride along without waking it again.
         let wakes = job.urgency() == Urgency::Awaited || waiting.jobs.is_empty();
@@ -190,6 +201,7 @@ impl Queue {
     pub(super) fn abandon(&self, error: &StoreError) {
         let mut waiting = self.lock();
         waiting.intake = Intake::Gone;
+        waiting.end = Some(error.clone());
         waiting.awaited = 0;
         let jobs = std::mem::take(&mut waiting.jobs);
         drop(waiting);
