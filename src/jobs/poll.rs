@@ -256,7 +256,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(75);
 const ASKED: Duration = Duration::from_mins(2);
 
 /// How long a new task may be unknown to the provider.
-const NEW: Duration = Duration::from_secs(30);
+const NEW: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
