@@ -255,15 +255,19 @@ fn copy(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
+/// A header of an answer, for the document: a text that may be there.
+pub(super) fn told(name: &str, description: &str) -> MetaHeader {
+    MetaHeader {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: false,
+        deprecated: false,
+        schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+    }
+}
+
 impl<S: Type> ApiResponse for Relayed<S> {
     fn meta() -> MetaResponses {
-        let text = |name: &str, description: &str| MetaHeader {
-            name: name.to_owned(),
-            description: Some(description.to_owned()),
-            required: false,
-            deprecated: false,
-            schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
-        };
         MetaResponses {
             responses: vec![MetaResponse {
                 description: "The upstream's reply, byte for byte, with its own status.",
@@ -274,16 +278,16 @@ impl<S: Type> ApiResponse for Relayed<S> {
                     schema: S::schema_ref(),
                 }],
                 headers: vec![
-                    text("X-Request-Id", "Our id of the request."),
-                    text(
+                    told("X-Request-Id", "Our id of the request."),
+                    told(
                         "X-Tt-Logid",
                         "Volcengine's own id of the request, where it is Volcengine's reply.",
                     ),
-                    text(
+                    told(
                         "Idempotency-Replayed",
                         "`true` when the reply is a repeat from the record.",
                     ),
-                    text("Tollgate-Record", "`failed` when the reply could not be recorded."),
+                    told("Tollgate-Record", "`failed` when the reply could not be recorded."),
                 ],
             }],
         }

@@ -51,13 +51,13 @@ pub(super) struct Leased {
 
 /// Whether an item's job still wants it done. Its items follow it some at a time, so one may be met that has not yet.
 #[derive(Clone, Copy)]
-enum Fate {
+enum Wish {
     Open,
     Cancelled,
     TooLate,
 }
 
-impl Fate {
+impl Wish {
     fn of(job: &Job, now: Timestamp) -> Self {
         match (job.cancelled_at, job.deadline) {
             (Some(_), _) => Self::Cancelled,
@@ -118,23 +118,23 @@ impl Claim {
     fn lease(&self, edit: &mut Edit, at: ItemRef, tables: &mut Tables<'_>) -> Result<Option<Leased>, StoreError> {
         let now = tables.now();
         let (lease, until) = self.leases.next(now);
-        let (held, fate) = (edit.job.hold, Fate::of(&edit.job, now));
+        let (held, wish) = (edit.job.hold, Wish::of(&edit.job, now));
         let mut key = KeyUse::No;
-        let taken = tables.edit_item(edit, at.index, |item| match (held, fate) {
+        let taken = tables.edit_item(edit, at.index, |item| match (held, wish) {
             (Hold::Held, _) => item.hold = Hold::Held,
-            (Hold::Free, Fate::Cancelled) => item.finish(ItemState::Cancelled, now),
-            (Hold::Free, Fate::TooLate) => {
+            (Hold::Free, Wish::Cancelled) => item.finish(ItemState::Cancelled, now),
+            (Hold::Free, Wish::TooLate) => {
                 item.error = Some(past_the_deadline());
                 item.finish(ItemState::Failed, now);
             }
-            (Hold::Free, Fate::Open) if self.is_beyond_telling(item, now) => {
+            (Hold::Free, Wish::Open) if self.is_beyond_telling(item, now) => {
                 item.error = Some(ItemError {
                     code: "OUTCOME_UNKNOWN".to_owned(),
                     message: "it may have been sent so long ago that the record cannot tell any more".to_owned(),
                 });
                 item.finish(ItemState::Unknown, now);
             }
-            (Hold::Free, Fate::Open) => {
+            (Hold::Free, Wish::Open) => {
                 item.state = ItemState::Running;
                 item.lease = Some(lease);
                 item.wake_at = Some(until);

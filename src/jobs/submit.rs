@@ -6,7 +6,7 @@ use super::bell::{Bell, Told};
 use super::webhook::NotAccepted;
 use super::{ItemSpec, JobError, JobSpec, Jobs, Viewer};
 use crate::crypto::entropy;
-use crate::model::call::{Call, Delivery, IdempotencyKey};
+use crate::model::call::{Call, IdempotencyKey};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::id::{JobId, RequestId};
@@ -139,21 +139,18 @@ impl Jobs {
 
     /// Whether an item could be called now, by whoever submits it.
     fn vet(&self, caller: &Caller, item: &ItemSpec, now: Timestamp) -> Result<(), RelayError> {
+        let request = RequestId::at(now, [0; 16]);
+        let asking = item.caller(caller.clone());
         let call = Call {
-            request: RequestId::at(now, [0; 16]),
-            client_request: None,
-            caller: item.caller(caller.clone()),
-            operation: item.operation,
-            body: item.body.clone(),
             model: item.model.clone(),
-            delivery: Delivery::Whole,
             task_id: item.task_id.clone(),
-            idempotency: None,
-            accept: None,
-            passing: http::HeaderMap::new(),
-            peer: None,
-            headers: Vec::new(),
-            arrived: self.clock.monotonic(),
+            ..Call::of_ours(
+                request,
+                asking,
+                item.operation,
+                item.body.clone(),
+                self.clock.monotonic(),
+            )
         };
         self.relay.vet(&call).map(drop)
     }

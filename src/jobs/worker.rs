@@ -14,7 +14,7 @@ use super::verdict::{self, Leeway};
 use super::{JobError, Jobs};
 use crate::auth::AuthError;
 use crate::crypto::entropy;
-use crate::model::call::{Call, Delivery, IdempotencyKey};
+use crate::model::call::{Call, IdempotencyKey};
 use crate::model::id::RequestId;
 use crate::model::job::event::Happening;
 use crate::model::job::item::ItemError;
@@ -68,25 +68,16 @@ impl Jobs {
         let item = &leased.item;
         // Without randomness ids of one millisecond would meet: nothing is keyed by them.
         let random = entropy::random(self.entropy.as_ref()).unwrap_or_default();
+        let request = RequestId::at(now, random);
+        let asking = asking(caller, asked.alias.as_deref(), item.model.as_deref());
+        let key = || IdempotencyKey::of_item(leased.at, item.epoch);
+        let arrived = self.clock.monotonic();
         Ok(Call {
-            request: RequestId::at(now, random),
             client_request: Some(format!("{}/{}", leased.at.job, leased.at.index)),
-            caller: asking(caller, asked.alias.as_deref(), item.model.as_deref()),
-            operation: item.operation,
-            body: Bytes::from(asked.body),
             model: item.model.clone(),
-            delivery: Delivery::Whole,
             task_id: asked.task_id,
-            idempotency: item
-                .operation
-                .class()
-                .is_paid()
-                .then(|| IdempotencyKey::of_item(leased.at, item.epoch)),
-            accept: None,
-            passing: http::HeaderMap::new(),
-            peer: None,
-            headers: Vec::new(),
-            arrived: self.clock.monotonic(),
+            idempotency: item.operation.class().is_paid().then(key),
+            ..Call::of_ours(request, asking, item.operation, Bytes::from(asked.body), arrived)
         })
     }
 

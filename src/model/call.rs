@@ -65,6 +65,28 @@ pub enum HangUp {
 }
 
 impl Call {
+    /// One that Tollgate makes by itself, whoever's it is: no request of a client's carries it, so nothing is known of how
+    /// it came. It names no model and no task, and has no idempotency key, until it is given them.
+    #[must_use]
+    pub fn of_ours(request: RequestId, caller: Caller, operation: Operation, body: Bytes, arrived: Instant) -> Self {
+        Self {
+            request,
+            client_request: None,
+            caller,
+            operation,
+            body,
+            model: None,
+            delivery: Delivery::Whole,
+            task_id: None,
+            idempotency: None,
+            accept: None,
+            passing: HeaderMap::new(),
+            peer: None,
+            headers: Vec::new(),
+            arrived,
+        }
+    }
+
     /// What a hang-up does to it: submits and keyed calls finish, streams and others do not.
     #[must_use]
     pub const fn on_hang_up(&self) -> HangUp {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::error::RelayError;
 use super::{Answer, Relay};
 use crate::crypto::entropy;
-use crate::model::call::{Call, Delivery};
+use crate::model::call::Call;
 use crate::model::caller::{Caller, Identity};
 use crate::model::id::{OwnerId, RequestId};
 use crate::model::key::{Limits, Scopes};
@@ -81,27 +81,19 @@ impl Relay {
         };
         // Without randomness ids of one millisecond would meet: nothing is keyed by them.
         let random = entropy::random(self.entropy.as_ref()).unwrap_or_default();
+        let request = RequestId::at(self.clock.wall(), random);
+        let caller = Caller {
+            identity: Identity::Tollgate,
+            owner,
+            scopes: Scopes::default(),
+            models: None,
+            limits: Limits::default(),
+        };
+        let body = Bytes::from(body.to_string());
         Call {
-            request: RequestId::at(self.clock.wall(), random),
-            client_request: None,
-            caller: Caller {
-                identity: Identity::Tollgate,
-                owner,
-                scopes: Scopes::default(),
-                models: None,
-                limits: Limits::default(),
-            },
-            operation,
-            body: Bytes::from(body.to_string()),
             model: req_key,
-            delivery: Delivery::Whole,
             task_id: Some(task_id),
-            idempotency: None,
-            accept: None,
-            passing: http::HeaderMap::new(),
-            peer: None,
-            headers: Vec::new(),
-            arrived: self.clock.monotonic(),
+            ..Call::of_ours(request, caller, operation, body, self.clock.monotonic())
         }
     }
 }

@@ -4,14 +4,13 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use poem::{IntoResponse, Response};
-use poem_openapi::registry::{
-    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
-};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::{Any, Type};
 use poem_openapi::{ApiResponse, Object};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::api::relayed::told;
 use crate::jobs::{ItemReport, JobError, Jobs, Private};
 use crate::model::clock::Timestamp;
 use crate::model::http_url::{Host, Scheme};
@@ -337,13 +336,6 @@ impl IntoResponse for Accepted {
 
 impl ApiResponse for Accepted {
     fn meta() -> MetaResponses {
-        let text = |name: &str, description: &str| MetaHeader {
-            name: name.to_owned(),
-            description: Some(description.to_owned()),
-            required: false,
-            deprecated: false,
-            schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
-        };
         MetaResponses {
             responses: vec![MetaResponse {
                 description: "The job is on the disk.",
@@ -354,8 +346,8 @@ impl ApiResponse for Accepted {
                     schema: JobView::schema_ref(),
                 }],
                 headers: vec![
-                    text("Location", "Where the job is."),
-                    text(
+                    told("Location", "Where the job is."),
+                    told(
                         "Idempotency-Replayed",
                         "`true` when an earlier submission with the same key made it.",
                     ),

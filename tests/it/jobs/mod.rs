@@ -121,15 +121,8 @@ async fn states(client: &Client, id: &str) -> Vec<String> {
 
 /// Waits until every item stands so.
 async fn until(client: &Client, id: &str, expected: &[&str]) {
-    let mut last = Vec::new();
-    for _ in 0..1000 {
-        last = states(client, id).await;
-        if last == expected {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never {expected:?}: {last:?}");
+    let what = format!("the items stand {expected:?}");
+    eventually(&what, async || states(client, id).await == expected).await;
 }
 
 fn is_over(job: &Value) -> bool {
