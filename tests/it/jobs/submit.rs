@@ -7,7 +7,7 @@ use tollgate::model::key::Scope;
 use tollgate::model::operation::Operation;
 
 use super::*;
-use crate::support::{Say, Script, accepted, replying};
+use crate::support::{Heard, Say, Script, accepted, replying};
 
 #[tokio::test]
 async fn an_accepted_job_says_where_it_is_and_how_it_stands() {
@@ -87,22 +87,22 @@ async fn answering(answer: Vec<u8>) -> (Script, Relay, Client) {
 async fn every_relayed_operation_can_be_an_item_byte_for_byte_both_ways() {
     let json = ["Content-Type: application/json"];
     let (script, relay, alice) = answering(replying("200 OK", &json, ANSWER)).await;
+    // Questions about the tasks that submits make are heard in between; they have bodies of their own.
+    let sent = || {
+        let same = |heard: &Heard| heard.body == BODY.as_bytes();
+        script.heard().iter().filter(|heard| same(heard)).count()
+    };
     for operation in Operation::ALL {
         let name = operation.name();
-        let before = script.heard().len();
+        let before = sent();
         let job = format!(r#"{{"items":[{{"operation":"{name}","body":{BODY}}}]}}"#);
         let reply = alice.post("/v1/jobs", &job).await;
         assert_eq!(reply.status, 202, "{name}: {reply:?}");
         let id = id_of(&reply);
-        eventually("it is sent", async || script.heard().len() > before).await;
+        eventually(&format!("{name} is sent as it came"), async || sent() > before).await;
 
-        let heard = String::from_utf8(script.heard()[before].body.clone()).unwrap();
-        assert_eq!(heard, BODY, "{name}");
         if name.contains("SubmitTask") {
-            until(&alice, &id, &["polling"]).await;
-            assert_eq!(item(&alice, &id, 0).await["task_id"], "t-1", "{name}");
-            // Its task is asked about no more, so that the next thing heard is the next operation's.
-            post_to(&alice, &id, "cancel").await;
+            eventually("its task is known", async || item(&alice, &id, 0).await["task_id"] == "t-1").await;
             continue;
         }
         until(&alice, &id, &["succeeded"]).await;
