@@ -33,6 +33,7 @@ pub mod spec;
 pub mod starting;
 pub mod tasks;
 pub mod upstreams;
+pub mod usage;
 pub mod vision;
 pub mod volcengine;
 
@@ -168,12 +169,12 @@ type Operations = (
     vision::VisionApi,
     media::videos::VideosApi,
     jobs::Group,
-    tasks::OwnApi,
+    (tasks::OwnApi, usage::OwnUsageApi),
     keys::KeysApi,
     upstreams::UpstreamsApi,
     upstreams::AccountsApi,
     upstreams::ModelsApi,
-    tasks::AdminTasksApi,
+    (tasks::AdminTasksApi, usage::UsageApi),
     audit::AuditApi,
     jobs::admin::Group,
     operator::OperatorApi,
@@ -188,12 +189,12 @@ fn service() -> OpenApiService<Operations, ()> {
         vision::VisionApi,
         media::videos::VideosApi,
         jobs::GROUP,
-        tasks::OwnApi,
+        (tasks::OwnApi, usage::OwnUsageApi),
         keys::KeysApi,
         upstreams::UpstreamsApi,
         upstreams::AccountsApi,
         upstreams::ModelsApi,
-        tasks::AdminTasksApi,
+        (tasks::AdminTasksApi, usage::UsageApi),
         audit::AuditApi,
         jobs::admin::GROUP,
         operator::OperatorApi,

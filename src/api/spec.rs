@@ -24,6 +24,8 @@ pub enum Tag {
     Upstreams,
     /// Every owner's submits.
     Tasks,
+    /// What was used, and what it cost.
+    Usage,
     /// The log book.
     Audit,
     /// Queues, every owner's jobs, and the process.
