@@ -36,6 +36,8 @@ pub struct Hold {
     pub label: Label,
     /// What it may cost; `None` where nobody knows its price.
     pub money: Option<Money>,
+    /// For what.
+    pub expected: Units,
 }
 
 impl Quote {
@@ -59,6 +61,7 @@ impl Quote {
             day,
             label: self.label,
             money: self.price.map(|price| price.of(self.expected)),
+            expected: self.expected,
         }
     }
 
