@@ -30,8 +30,8 @@ pub use self::settlement::UNKNOWN_HOLDS;
 use self::claim::{Claims, Entered, Guard, Shared};
 use self::error::{RecordError, Shortage};
 use self::intent::{Keyed, Open, Refused};
-use self::pending::Written;
 use self::observation::{Lapse, Observe};
+use self::pending::Written;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::seal::Place;
@@ -385,3 +385,6 @@ impl Recorder {
 
 /// How long an intent may take to be recorded before its call is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -82,20 +82,7 @@ impl Change for Start {
 /// # Errors
 /// [`StoreError`] when the store fails; nothing may then be admitted.
 pub async fn recover(store: &Store, upstream: &'static str) -> Result<u64, StoreError> {
-    let mut unknown = 0;
-    loop {
-        let settled = store
-            .write(Recover {
-                boot: store.boot(),
-                upstream,
-            })
-            .await
-            .map_err(StoreError::from)?;
-        if settled == 0 {
-            break;
-        }
-        unknown += settled as u64;
-    }
+    let unknown = settle_before(store, store.boot(), upstream).await?;
     if unknown > 0 {
         tracing::warn!(
             unknown,
@@ -109,6 +96,21 @@ pub async fn recover(store: &Store, upstream: &'static str) -> Result<u64, Store
         })
         .await?;
     Ok(unknown)
+}
+
+/// Settles every intent of a boot before `boot` as unknown, at what it holds.
+pub(super) async fn settle_before(store: &Store, boot: u64, upstream: &'static str) -> Result<u64, StoreError> {
+    let mut unknown = 0;
+    loop {
+        let settled = store
+            .write(Recover { boot, upstream })
+            .await
+            .map_err(StoreError::from)?;
+        if settled == 0 {
+            return Ok(unknown);
+        }
+        unknown += settled as u64;
+    }
 }
 
 const BATCH: usize = 256;

@@ -63,7 +63,9 @@ fn tokens(call: &Call, route: &Route) -> Units {
         None => asked,
     });
     let beside_the_question = |context: u64| context.saturating_sub(input);
-    let room = route.context_length.map(|context| beside_the_question(context.get().into()));
+    let room = route
+        .context_length
+        .map(|context| beside_the_question(context.get().into()));
     let answer = allowed.or(room).unwrap_or(USUAL_ANSWER).min(MOST_TOKENS);
     Units {
         input,
@@ -115,7 +117,9 @@ fn seconds(body: &[u8]) -> u64 {
     }
     let asked = serde_json::from_slice::<Film>(body).ok().and_then(|film| film.frames);
     let frames = asked.unwrap_or(USUAL_FRAMES).min(MOST_FRAMES);
-    (frames.saturating_mul(2) + FRAMES_PER_SECOND).div_euclid(2 * FRAMES_PER_SECOND).max(1)
+    (frames.saturating_mul(2) + FRAMES_PER_SECOND)
+        .div_euclid(2 * FRAMES_PER_SECOND)
+        .max(1)
 }
 
 /// What an answer is taken to need where the request names no bound and the model's context is not known.
@@ -167,6 +171,9 @@ mod tests {
         assert_eq!(allowed(br#"{"max_tokens":7,"max_completion_tokens":9}"#), Some(9));
         assert_eq!(allowed(br#"{"max_output_tokens":3}"#), Some(3));
         assert_eq!(allowed(b"{}"), None);
-        assert_eq!((choices(br#"{"n":3}"#), choices(b"{}"), choices(br#"{"n":-1}"#)), (3, 1, 1));
+        assert_eq!(
+            (choices(br#"{"n":3}"#), choices(b"{}"), choices(br#"{"n":-1}"#)),
+            (3, 1, 1)
+        );
     }
 }

@@ -2,6 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn tokens(input: u64, output: u64) -> Usage {
+    Usage {
+        input,
+        output,
+        cached: 0,
+    }
+}
+
 /// A stream that was read to its end.
 fn read(extra: Extra, chunks: &[&str]) -> (Stream, Vec<String>) {
     let mut passed = Vec::new();
