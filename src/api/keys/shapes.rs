@@ -13,7 +13,7 @@ use crate::model::money::Period;
 
 /// The limits of a key.
 #[derive(Debug, Default, Object)]
-#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+#[oai(rename = "KeyLimits", deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct LimitsView {
     /// Volcengine submits in flight at once.
     pub concurrency: Option<u32>,
@@ -32,7 +32,7 @@ pub struct LimitsView {
 /// What a key may spend, in millionths of the currency's unit: at least one of the two. Keys of a rotation family spend
 /// together.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+#[oai(rename = "Budget", deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct BudgetView {
     /// The currency, as three capital letters.
     pub currency: String,
@@ -112,7 +112,7 @@ pub struct ImportedKeys {
 
 /// A key without its secret.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "Key", skip_serializing_if_is_none)]
 pub struct KeyView {
     /// `key_` and 16 hex digits.
     pub id: String,

@@ -23,13 +23,13 @@ use crate::store::spending;
 /// The caller's own view.
 pub struct OwnUsageApi;
 
-#[OpenApi(tag = "Tag::Own")]
+#[OpenApi(tag = "Tag::Me")]
 impl OwnUsageApi {
     /// Show your usage
     ///
     /// Of every key of your rotation family, by day and model, and how your key's budget stands. A call counts on the day
     /// on which it was asked, by UTC.
-    #[oai(path = "/v1/usage", method = "get", operation_id = "getUsage")]
+    #[oai(path = "/v1/usage", method = "get", operation_id = "me_getUsage")]
     async fn own(
         &self,
         authorized: Authorized<ToRelay, NoBody>,
@@ -65,7 +65,7 @@ impl UsageApi {
     ///
     /// Everybody's, added up by what `group_by` does not name. A call counts on the day on which it was asked, by UTC.
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the query")]
-    #[oai(path = "/admin/usage", method = "get", operation_id = "adminGetUsage")]
+    #[oai(path = "/admin/usage", method = "get", operation_id = "usage_get")]
     async fn all(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -142,10 +142,10 @@ fn owner(services: &Services, key: &str) -> Result<OwnerId, ApiError> {
     if let Ok(owner) = key.parse() {
         return Ok(owner);
     }
-    let wrong = |_| ApiError::validation("key is a client key or a rotation family").about("key");
-    let id: KeyId = key.parse().map_err(wrong)?;
-    let key = services.directory.get(id).ok_or_else(super::keys::no_such_key)?;
-    Ok(key.owner)
+    let id = key.parse::<KeyId>().ok();
+    let known = id.and_then(|id| services.directory.get(id));
+    let wrong = || ApiError::validation("key is a client key that there is, or a rotation family").about("key");
+    known.map(|key| key.owner).ok_or_else(wrong)
 }
 
 /// The days from one to another, both included.
