@@ -27,7 +27,11 @@ pub(crate) async fn measure(table: &mut Table) -> Result<()> {
     table.section(&format!("a year of usage, {KEYS} keys × {MODELS} models"));
     for (what, query, bound) in [
         ("by day and model", "limit=1000", Bound::AtMost(MOST)),
-        ("of one key by day and model", "key=own_0000000000000001", Bound::AtMost(MOST)),
+        (
+            "of one key by day and model",
+            "key=own_0000000000000001",
+            Bound::AtMost(MOST),
+        ),
         ("by model alone", "group_by=model", Bound::AtMost(MOST)),
         ("by key, which reads every row", "group_by=key", Bound::None),
     ] {

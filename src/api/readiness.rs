@@ -142,7 +142,7 @@ impl Services {
         for (model, _) in self.relay.catalogue().models.values() {
             // So that its first cost is seen as an increase.
             if let Some(price) = model.price {
-                metrics::cost(price.currency, &model.name, 0);
+                metrics::cost(price.currency.as_str(), &model.name, 0);
             }
         }
         let rows = self

@@ -89,6 +89,10 @@ pub(super) fn of_error(cause: &RelayError, leeway: Leeway<'_>) -> Ending {
         RelayError::NoRoute(NoRoute::Unnamed) => leeway.barred(error("VALIDATION_FAILED")),
         RelayError::NoRoute(NoRoute::Unknown(_)) => leeway.barred(error("MODEL_NOT_FOUND")),
         RelayError::ModelDenied | RelayError::Unpriced { .. } => leeway.barred(error("MODEL_DENIED")),
+        // It never fits, however long it waits.
+        RelayError::Record(RecordError::OverBudget { over, .. }) if over.needed > over.limit => {
+            leeway.barred(error("QUOTA_EXCEEDED"))
+        }
         // Everything that waits for the same moment need not come at once.
         RelayError::Record(RecordError::OverBudget { resets_in, .. }) => Ending::Bounced {
             error: error("QUOTA_EXCEEDED"),

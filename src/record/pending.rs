@@ -261,7 +261,7 @@ impl<S: Seat> Pending<S> {
         let totals = quote.charged(ending.outcome, ending.consumed);
         if let Some(price) = quote.price {
             let model = quote.label.name(intent.model.as_deref(), ending.outcome);
-            metrics::cost(price.currency, model, totals.cost);
+            metrics::cost(price.currency.as_str(), model, totals.cost);
         }
         let bill = Bill::new(intent, totals);
         let settle = Settle {

@@ -126,7 +126,7 @@ fn seconds(body: &[u8]) -> u64 {
 const USUAL_ANSWER: u64 = 4096;
 
 /// No model reads or writes more at once.
-const MOST_TOKENS: u64 = u32::MAX as u64;
+const MOST_TOKENS: u64 = (1 << 32) - 1;
 
 /// OpenAI's own bound of `n`.
 const MOST_CHOICES: u64 = 128;

@@ -15,7 +15,6 @@ pub use self::jobs::{
 };
 
 use crate::model::key::KeyStatus;
-use crate::model::money::Currency;
 use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::outcome::Outcome;
 use crate::model::record::Refusal;
@@ -266,8 +265,8 @@ pub fn tokens(model: Option<&str>, usage: Usage) {
 }
 
 /// A call cost so much. Only models with a price have one, which are registered, or lead to one that is.
-pub fn cost(currency: Currency, model: &str, microunits: u64) {
-    let labels = [("currency", currency.to_string()), ("model", model.to_owned())];
+pub fn cost(currency: &str, model: &str, microunits: u64) {
+    let labels = [("currency", currency.to_owned()), ("model", model.to_owned())];
     counter!(COST, &labels).increment(microunits);
 }
 
