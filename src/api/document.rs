@@ -230,7 +230,10 @@ fn examples(operation: &str) -> Option<Value> {
                 "scopes": ["relay"],
                 "schemes": ["signed"],
                 "models": ["jimeng_t2i_v40"],
-                "limits": { "concurrency": 2, "queue": 10 },
+                "limits": {
+                    "concurrency": 2, "queue": 10,
+                    "budget": { "currency": "CNY", "day_microunits": 5_000_000, "month_microunits": 80_000_000 },
+                },
             })),
         }),
         "keys_update" => json!({
@@ -286,6 +289,7 @@ fn examples(operation: &str) -> Option<Value> {
                     { "upstream": "openai", "model": "gpt-4o-mini" },
                 ],
                 "context_length": 128_000,
+                "price": { "currency": "USD", "input": 150_000, "output": 600_000, "cached": 75_000 },
             })),
         }),
         "audit_resolve" => json!({

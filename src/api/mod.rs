@@ -33,6 +33,7 @@ pub mod spec;
 pub mod starting;
 pub mod tasks;
 pub mod upstreams;
+pub mod usage;
 pub mod vision;
 pub mod volcengine;
 
@@ -169,15 +170,15 @@ type Operations = (
     vision::VisionApi,
     media::videos::VideosApi,
     jobs::Group,
-    tasks::OwnApi,
+    (tasks::OwnApi, usage::OwnUsageApi),
     keys::KeysApi,
     upstreams::UpstreamsApi,
     upstreams::AccountsApi,
     upstreams::ModelsApi,
+    usage::UsageApi,
     audit::AuditApi,
     jobs::admin::Group,
-    tasks::AdminTasksApi,
-    operator::OperatorApi,
+    (tasks::AdminTasksApi, operator::OperatorApi),
     open::OpenRoutes,
 );
 
@@ -189,15 +190,15 @@ fn service() -> OpenApiService<Operations, ()> {
         vision::VisionApi,
         media::videos::VideosApi,
         jobs::GROUP,
-        tasks::OwnApi,
+        (tasks::OwnApi, usage::OwnUsageApi),
         keys::KeysApi,
         upstreams::UpstreamsApi,
         upstreams::AccountsApi,
         upstreams::ModelsApi,
+        usage::UsageApi,
         audit::AuditApi,
         jobs::admin::GROUP,
-        tasks::AdminTasksApi,
-        operator::OperatorApi,
+        (tasks::AdminTasksApi, operator::OperatorApi),
         open::OpenRoutes,
     ))
 }

@@ -139,6 +139,12 @@ impl Services {
     pub(super) async fn scrape(&self) -> String {
         self.admission.publish();
         self.published.renew(&self.relay.accounts());
+        for (model, _) in self.relay.catalogue().models.values() {
+            // So that its first cost is seen as an increase.
+            if let Some(price) = model.price {
+                metrics::cost(price.currency.as_str(), &model.name, 0);
+            }
+        }
         let rows = self
             .store
             .read_aside(|reader| reader.row_counts())

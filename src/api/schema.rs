@@ -24,6 +24,26 @@ pub struct ErrorDetail {
     pub request_id: String,
     /// The entry in the log book, where one was written.
     pub audit_id: Option<u64>,
+    /// What is left of the budget that does not suffice; only with `QUOTA_EXCEEDED`.
+    #[oai(skip_serializing_if_is_none)]
+    pub budget: Option<SpentBudget>,
+}
+
+/// A budget that does not suffice for a call, in millionths of the currency's unit.
+#[derive(Debug, Object)]
+pub struct SpentBudget {
+    /// `day` or `month`, by UTC.
+    pub period: String,
+    /// The currency.
+    pub currency: String,
+    /// What may be spent in the period.
+    pub limit_microunits: u64,
+    /// What is left of it.
+    pub left_microunits: u64,
+    /// What the call may cost at most.
+    pub needed_microunits: u64,
+    /// When it begins anew.
+    pub resets_at: String,
 }
 
 /// The one envelope of every error: OpenAI's shape, Volcengine's, and that of the vision routes, side by side.
@@ -58,7 +78,7 @@ pub(super) fn error_headers(status: u16) -> Vec<MetaHeader> {
     if matches!(status, 429 | 503) {
         headers.push(header("Retry-After", "Seconds to wait before trying again.", "integer"));
     }
-    if matches!(status, 409 | 500 | 502 | 504) {
+    if matches!(status, 409 | 429 | 500 | 502 | 504) {
         let text = "`false` when a repeat could be paid twice, or is futile. OpenAI's SDKs obey it.";
         headers.push(header("X-Should-Retry", text, "string"));
     }

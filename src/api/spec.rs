@@ -27,6 +27,8 @@ pub enum Tag {
     Upstreams,
     /// The accounts of the upstreams.
     Accounts,
+    /// What was used, and what it cost.
+    Usage,
     /// The log book.
     Audit,
     /// The queues of jobs, the gates of accounts, and dead letters.

@@ -15,6 +15,7 @@ use super::queue::QueueArgs;
 use super::sandbox::SandboxArgs;
 use super::task::TaskArgs;
 use super::upstream::UpstreamArgs;
+use super::usage::UsageArgs;
 
 /// A relay for paid AI APIs: one binary, one file, no other database.
 ///
@@ -43,6 +44,7 @@ pub(super) enum Command {
     Job(JobArgs),
     Queue(QueueArgs),
     Audit(AuditArgs),
+    Usage(UsageArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Ask the server of this machine whether it is alive; the exit code is the answer

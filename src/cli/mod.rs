@@ -1,6 +1,6 @@
 //! The command line: parse, choose where the admin interface is, call it, print.
 //!
-//! A command that touches keys, upstreams, models, tasks, jobs, queues or the log book is a client of the admin
+//! A command that touches keys, upstreams, models, tasks, jobs, queues, usage or the log book is a client of the admin
 //! interface, whether that is in this process, behind the control socket or at a server elsewhere (`target`). So there is
 //! one piece of code for each thing that can be done, and it is the server's.
 
@@ -26,6 +26,7 @@ mod table;
 mod target;
 mod task;
 mod upstream;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ use self::reach::{Place, Reach};
 use self::target::Target;
 use self::task::{TaskAction, TaskArgs};
 use self::upstream::{UpstreamAction, UpstreamArgs};
+use self::usage::{Asked, UsageArgs};
 
 /// Runs the process's command line to its end.
 ///
@@ -89,6 +91,7 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         Command::Job(JobArgs { reach, action }) => return administer(&reach, Errand::Job(action)),
         Command::Queue(QueueArgs { reach, action }) => return administer(&reach, Errand::Queue(action)),
         Command::Audit(AuditArgs { reach, action }) => return administer(&reach, Errand::Audit(action)),
+        Command::Usage(UsageArgs { reach, asked }) => return administer(&reach, Errand::Usage(asked)),
         Command::Keygen => keygen::run()?,
         Command::Openapi => openapi::run()?,
         Command::Health => {
@@ -114,6 +117,7 @@ enum Errand {
     Job(JobAction),
     Queue(QueueAction),
     Audit(AuditAction),
+    Usage(Asked),
 }
 
 impl Errand {
@@ -125,6 +129,7 @@ impl Errand {
             Self::Model(action) => model::run(action, target, output).await?,
             Self::Task(action) => task::run(action, target, output).await?,
             Self::Job(action) => job::run(action, target, output).await?,
+            Self::Usage(asked) => usage::run(asked, target, output).await?,
             Self::Queue(action) => queue::run(action, target, output).await?,
             Self::Audit(action) => return audit::run(action, target, output).await,
         }

@@ -1,5 +1,6 @@
 //! `tollgate model`: the names that clients may call, and where they lead.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 use clap::{Args, Subcommand};
@@ -63,8 +64,9 @@ pub(super) struct Put {
     /// What `max_tokens` is capped at
     #[arg(long, value_name = "TOKENS")]
     max_tokens: Option<NonZeroU32>,
-    /// What a million tokens of input and of output cost, in millionths, as USD,150000,600000
-    #[arg(long, value_name = "CURRENCY,INPUT,OUTPUT", value_parser = price)]
+    /// What it costs, in millionths: a million tokens of input, output and cached input, an image, a second of film, as
+    /// USD,input=150000,output=600000,cached=75000 or CNY,image=200000; USD,150000,600000 for input and output alone
+    #[arg(long, value_name = "CURRENCY,PART=N,…", value_parser = price)]
     price: Option<Price>,
 }
 
@@ -77,12 +79,20 @@ struct Place {
     weight: Option<NonZeroU32>,
 }
 
-/// What tokens cost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a model costs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Price {
     currency: String,
+    #[serde(default)]
     input: u64,
+    #[serde(default)]
     output: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cached: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    image: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    second: Option<u64>,
 }
 
 /// A model as the admin interface wants it.
@@ -144,15 +154,58 @@ fn place(text: &str) -> Result<Place, String> {
 }
 
 fn price(text: &str) -> Result<Price, String> {
-    let wrong = || "write three letters and two whole numbers, as USD,150000,600000".to_owned();
-    let mut parts = text.split(',');
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(currency), Some(input), Some(output), None) => Ok(Price {
-            currency: currency.to_owned(),
-            input: input.parse().map_err(|_| wrong())?,
-            output: output.parse().map_err(|_| wrong())?,
-        }),
-        _ => Err(wrong()),
+    let wrong = || {
+        "write three letters and what parts cost, as USD,input=150000,output=600000; the parts are input, output, cached, \
+         image and second"
+            .to_owned()
+    };
+    let (currency, parts) = text.split_once(',').ok_or_else(wrong)?;
+    let mut price = Price {
+        currency: currency.to_owned(),
+        ..Price::default()
+    };
+    if let Some((input, output)) = parts.split_once(',').filter(|_| !parts.contains('=')) {
+        price.input = input.parse().map_err(|_| wrong())?;
+        price.output = output.parse().map_err(|_| wrong())?;
+        return Ok(price);
+    }
+    let mut seen = Vec::new();
+    for part in parts.split(',') {
+        let (name, amount) = part.split_once('=').ok_or_else(wrong)?;
+        let amount: u64 = amount.parse().map_err(|_| wrong())?;
+        if seen.contains(&name) {
+            return Err(wrong());
+        }
+        seen.push(name);
+        match name {
+            "input" => price.input = amount,
+            "output" => price.output = amount,
+            "cached" => price.cached = Some(amount),
+            "image" => price.image = Some(amount),
+            "second" => price.second = Some(amount),
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(price)
+}
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            currency,
+            input,
+            output,
+            cached,
+            image,
+            second,
+        } = self;
+        write!(f, "{currency} {input} in, {output} out")?;
+        for (amount, name) in [(cached, "cached"), (image, "an image"), (second, "a second")] {
+            if let Some(amount) = amount {
+                write!(f, ", {amount} {name}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -192,13 +245,8 @@ impl Show for ModelView {
             ("max tokens", number(self.max_tokens)),
             ("source", Cell::new(&self.source)),
         ];
-        if let Some(Price {
-            currency,
-            input,
-            output,
-        }) = &self.price
-        {
-            rows.push(("price", Cell::new(format!("{currency} {input} in, {output} out"))));
+        if let Some(price) = &self.price {
+            rows.push(("price", Cell::new(price.to_string())));
         }
         fields(rows, look)
     }
@@ -261,6 +309,31 @@ mod tests {
                 + r#""context_length":8000,"price":{"currency":"USD","input":1,"output":2}}"#
         );
         assert!(matches!(put("--target local=a --weight 1,2"), Err(CliError::Usage(_))));
+    }
+
+    #[test]
+    fn a_price_names_its_parts_or_is_of_input_and_output() {
+        let shown = |text: &str| price(text).map(|price| price.to_string());
+        assert_eq!(shown("USD,1,2").unwrap(), "USD 1 in, 2 out");
+        assert_eq!(
+            shown("USD,output=2,input=1,cached=3").unwrap(),
+            "USD 1 in, 2 out, 3 cached"
+        );
+        assert_eq!(
+            shown("CNY,image=5,second=6").unwrap(),
+            "CNY 0 in, 0 out, 5 an image, 6 a second"
+        );
+        for text in [
+            "USD",
+            "USD,",
+            "USD,1",
+            "USD,1,2,3",
+            "USD,input=1,input=2",
+            "USD,pixel=1",
+            "USD,input=-1",
+        ] {
+            assert!(shown(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -121,6 +121,7 @@ mod tests {
             targets: targets.iter().map(target).collect(),
             context_length: None,
             max_tokens: None,
+            price: None,
         }
     }
 

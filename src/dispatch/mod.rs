@@ -176,6 +176,7 @@ impl Dispatcher {
                 }]),
                 context_length: None,
                 max_tokens: None,
+                price: (call.model.as_deref()).and_then(|req_key| self.board.load().catalogue.price_of(req_key)),
             }),
         }
     }

@@ -88,7 +88,16 @@ pub(super) fn of_error(cause: &RelayError, leeway: Leeway<'_>) -> Ending {
         RelayError::Record(RecordError::Conflict) => Ending::Barred(error("IDEMPOTENCY_CONFLICT"), KeyUse::Maybe),
         RelayError::NoRoute(NoRoute::Unnamed) => leeway.barred(error("VALIDATION_FAILED")),
         RelayError::NoRoute(NoRoute::Unknown(_)) => leeway.barred(error("MODEL_NOT_FOUND")),
-        RelayError::ModelDenied => leeway.barred(error("MODEL_DENIED")),
+        RelayError::ModelDenied | RelayError::Unpriced { .. } => leeway.barred(error("MODEL_DENIED")),
+        // It never fits, however long it waits.
+        RelayError::Record(RecordError::OverBudget { over, .. }) if over.needed > over.limit => {
+            leeway.barred(error("QUOTA_EXCEEDED"))
+        }
+        // Everything that waits for the same moment need not come at once.
+        RelayError::Record(RecordError::OverBudget { resets_in, .. }) => Ending::Bounced {
+            error: error("QUOTA_EXCEEDED"),
+            wait: *resets_in + SPREAD.mul_f64(leeway.jitter),
+        },
         RelayError::ContextExceeded(_) => leeway.barred(error("context_length_exceeded")),
         RelayError::TaskNotFound => Ending::Failed(error("NOT_FOUND"), None),
         RelayError::Deadline { intent: None } => leeway.retry(error("UPSTREAM_TIMEOUT"), None),
@@ -148,6 +157,9 @@ pub(super) const FIRST_QUESTION: Duration = Duration::from_secs(2);
 
 /// When to look again for what goes on by itself.
 const SHORTLY: Duration = Duration::from_secs(5);
+
+/// Over how long what waited for a budget comes back.
+const SPREAD: Duration = Duration::from_mins(1);
 
 /// The longest pause where no account can be used: a person, or a cooling account, may change that any time.
 const NO_ACCOUNT: Duration = Duration::from_secs(30);

@@ -22,6 +22,7 @@ use crate::model::job::{ItemRef, JobKind};
 use crate::model::key::Scope;
 use crate::model::lane::Lane;
 use crate::model::reply::Reply;
+use crate::record::error::RecordError;
 use crate::relay::error::RelayError;
 use crate::relay::meaning::Meaning;
 use crate::relay::{Answer, Content};
@@ -114,6 +115,16 @@ impl Jobs {
                 intent,
                 outcome: None,
             },
+            // Somebody holds a connection open: a day is too long.
+            Err(RelayError::Record(RecordError::OverBudget { over, .. })) if leased.kind == JobKind::Images => {
+                Ending::Barred(
+                    ItemError {
+                        code: "QUOTA_EXCEEDED".to_owned(),
+                        message: over.to_string(),
+                    },
+                    leased.key,
+                )
+            }
             Err(cause) => verdict::of_error(&cause, leeway),
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::media::MediaModel;
+use super::money::Price;
 use super::operation::Protocol;
 use super::upstream::{Source, Upstream, UpstreamName};
 
@@ -38,17 +39,6 @@ pub struct Target {
     /// Its share among neighbours of equal preference: those that follow one another with a weight share the traffic;
     /// `None` is used only when everything before it cannot serve.
     pub weight: Option<NonZeroU32>,
-}
-
-/// What tokens cost, in millionths of the currency's unit per million tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
-    /// The currency, as three letters.
-    pub currency: String,
-    /// Per million tokens of input.
-    pub input: u64,
-    /// Per million tokens of output.
-    pub output: u64,
 }
 
 /// What becomes of a model that is not in the registry.
@@ -86,6 +76,8 @@ pub struct Route {
     pub context_length: Option<NonZeroU32>,
     /// What `max_tokens` is capped at, if it is.
     pub max_tokens: Option<NonZeroU32>,
+    /// What it costs, if known.
+    pub price: Option<Price>,
 }
 
 /// Why a call has nowhere to go.
@@ -115,6 +107,7 @@ impl Catalogue {
                 targets: model.targets.as_slice().into(),
                 context_length: model.context_length,
                 max_tokens: model.max_tokens,
+                price: model.price,
             });
         }
         let unknown = || NoRoute::Unknown(name.to_owned());
@@ -130,6 +123,7 @@ impl Catalogue {
             targets: Arc::new([target]),
             context_length: None,
             max_tokens: None,
+            price: None,
         })
     }
 
@@ -141,6 +135,20 @@ impl Catalogue {
             Some((model, _)) => self.medium(model),
             None => self.volcengine().and_then(|_| MediaModel::named(name)),
         }
+    }
+
+    /// What a submit of a `req_key` costs: the price of the model registered under it or, where there is none, of the
+    /// first that leads to it, by name.
+    #[must_use]
+    pub fn price_of(&self, req_key: &str) -> Option<Price> {
+        let own = self.models.get(req_key).and_then(|(model, _)| model.price);
+        let leads_there = |model: &Model| self.medium(model).is_some_and(|medium| medium.req_key() == req_key);
+        let by_alias = || {
+            let models = self.models.values().map(|(model, _)| model);
+            let mut priced = models.filter(|model| model.price.is_some());
+            priced.find(|model| leads_there(model)).and_then(|model| model.price)
+        };
+        own.or_else(by_alias)
     }
 
     /// The model of Volcengine's behind a registered one.

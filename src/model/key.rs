@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::id::{KeyId, OwnerId};
+use super::money::Budget;
 
 /// One thing a key may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -131,6 +132,8 @@ pub struct Limits {
     pub requests_per_day: Option<NonZeroU32>,
     /// Tokens of calls in any minute.
     pub tokens_per_minute: Option<NonZeroU64>,
+    /// What it may spend in a day and in a month.
+    pub budget: Option<Budget>,
 }
 
 impl Limits {
@@ -151,6 +154,11 @@ impl Limits {
             && within(self.requests_per_minute, other.requests_per_minute)
             && within(self.requests_per_day, other.requests_per_day)
             && within(self.tokens_per_minute, other.tokens_per_minute)
+            && match (&self.budget, &other.budget) {
+                (_, None) => true,
+                (Some(mine), Some(theirs)) => mine.is_within(theirs),
+                (None, Some(_)) => false,
+            }
     }
 }
 

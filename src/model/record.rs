@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::id::{AccountId, KeyId, OwnerId, RequestId};
+use super::money::{Hold, Money, Units};
 use super::operation::Operation;
 use super::outcome::{Outcome, Reason};
 use super::task::TaskState;
@@ -44,6 +45,8 @@ pub enum Event {
     Rerouted(Reroute),
     /// What a call consumed, in the commit of its settlement.
     Consumed(Consumption),
+    /// What a call cost, in the commit of its settlement.
+    Charged(Charge),
 }
 
 impl Event {
@@ -61,6 +64,7 @@ impl Event {
             Self::Resolved(_) => "resolved",
             Self::Rerouted(_) => "rerouted",
             Self::Consumed(_) => "consumed",
+            Self::Charged(_) => "charged",
         }
     }
 }
@@ -96,11 +100,13 @@ pub struct Intent {
     pub reservation: Reservation,
 }
 
-/// What an intent holds of its owner's budget. No version enforces budgets yet.
+/// What an intent holds of its owner's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reservation {
-    /// Nothing is held.
+    /// Nothing is held, and nothing is counted: as versions wrote it that knew no prices.
     Empty,
+    /// This is held until the settlement.
+    Held(Hold),
 }
 
 /// The record after a paid call.
@@ -195,11 +201,13 @@ pub enum Refusal {
     QueueFull,
     /// A place in a queue did not come in time.
     QueueTimeout,
+    /// A budget was spent.
+    QuotaExceeded,
 }
 
 impl Refusal {
     /// Every reason, for closed label sets.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AuthFailed,
         Self::InvalidSignature,
         Self::KeyRevoked,
@@ -208,6 +216,7 @@ impl Refusal {
         Self::RateLimited,
         Self::QueueFull,
         Self::QueueTimeout,
+        Self::QuotaExceeded,
     ];
 
     /// Its name in JSON.
@@ -222,6 +231,7 @@ impl Refusal {
             Self::RateLimited => "rate_limited",
             Self::QueueFull => "queue_full",
             Self::QueueTimeout => "queue_timeout",
+            Self::QuotaExceeded => "quota_exceeded",
         }
     }
 }
@@ -276,6 +286,19 @@ pub struct Consumption {
     /// Its tokens.
     pub usage: Usage,
     /// Where they are known from.
+    pub source: usage::Source,
+}
+
+/// What a call cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// The sequence number of its intent.
+    pub intent: u64,
+    /// How much.
+    pub money: Money,
+    /// For what.
+    pub units: Units,
+    /// Where that is known from.
     pub source: usage::Source,
 }
 

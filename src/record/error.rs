@@ -1,5 +1,8 @@
 //! Why a call is not recorded, or why a repeat gets no reply.
 
+use std::time::Duration;
+
+use crate::model::money::OverBudget;
 use crate::store::error::StoreError;
 
 /// A paid call was not sent, because of the record.
@@ -14,6 +17,14 @@ pub enum RecordError {
     /// The disk, or the room for kept replies, is full.
     #[error("the store takes nothing new: {0}")]
     Full(Shortage),
+    /// The owner's budget does not allow it.
+    #[error("{over}")]
+    OverBudget {
+        /// How it stands.
+        over: OverBudget,
+        /// How long until it begins anew.
+        resets_in: Duration,
+    },
     /// The idempotency key was used with another operation or body.
     #[error("the Idempotency-Key was used with another request")]
     Conflict,

@@ -1,10 +1,12 @@
-//! The record before: one commit with the intent, the use of the idempotency key, the submit's row and its running slot.
+//! The record before: one commit with the intent, what it holds of its owner's budget, the use of the idempotency key,
+//! the submit's row and its running slot.
 
 use std::sync::Arc;
 
 use crate::crypto::digest::Digest;
 use crate::model::clock::Timestamp;
 use crate::model::id::AccountId;
+use crate::model::money::{Budget, OverBudget};
 use crate::model::operation::Class;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::record::{Event, Intent, Reroute, Settlement};
@@ -14,6 +16,7 @@ use crate::store::idempotency::{self, Fate, KeyUse};
 use crate::store::tasks::{self, OpenIntent};
 use crate::store::{Change, Job, Rows, Tables, Write, unattended};
 
+use super::bill::{self, Bill};
 use super::claim::Guard;
 use super::settlement::Settle;
 
@@ -48,6 +51,8 @@ pub(super) struct Open {
     pub(super) slot: RunningSlot,
     /// What expired keys are measured against.
     pub(super) now: Timestamp,
+    /// What the owner may spend.
+    pub(super) budget: Option<Budget>,
 }
 
 /// Why an intent is refused by what the store holds.
@@ -60,6 +65,8 @@ pub(super) enum Refused {
     },
     /// The room for kept replies is spent.
     RepliesFull,
+    /// The owner's budget does not allow it.
+    OverBudget(OverBudget),
 }
 
 /// Whether a use of the key that has expired stands in the way.
@@ -74,6 +81,9 @@ impl Write for Open {
     type Refusal = Refused;
 
     fn plan(&mut self, rows: &mut impl Rows) -> Result<Stale, WriteError<Refused>> {
+        if let Some(over) = bill::afford(rows, &self.intent, self.budget)? {
+            return Err(WriteError::Refused(Refused::OverBudget(over)));
+        }
         let Some(keyed) = &self.keyed else { return Ok(Stale::No) };
         if idempotency::reply_bytes(rows)? >= MOST_REPLY_BYTES {
             return Err(WriteError::Refused(Refused::RepliesFull));
@@ -92,6 +102,7 @@ impl Write for Open {
         let intent = &self.intent;
         let now = tables.now();
         let seq = tables.append(Event::Intent(intent.clone()))?;
+        bill::reserve(tables, intent)?;
         let open = OpenIntent {
             boot: self.boot,
             owner: intent.owner,
@@ -156,6 +167,7 @@ impl Write for Open {
             upstream: self.upstream,
             settlement: Settlement::unanswered(seq, self.intent.account, Outcome::NotSent, Reason::NotRecorded),
             consumption: None,
+            bill: Bill::nothing(&self.intent),
             reply: None,
             claim: self.claim.take(),
             relaxed: true,

@@ -4,6 +4,7 @@
 //! [`Pending`], and [`Pending::settle`] commits what came of it. A pending record that is dropped settles itself, by
 //! whether a byte had left.
 
+mod bill;
 mod claim;
 pub mod error;
 mod intent;
@@ -30,12 +31,15 @@ use self::claim::{Claims, Entered, Guard, Shared};
 use self::error::{RecordError, Shortage};
 use self::intent::{Keyed, Open, Refused};
 use self::observation::{Lapse, Observe};
+use self::pending::Written;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::seal::Place;
 use crate::model::call::{Call, IdempotencyKey};
 use crate::model::clock::{Clock, GuardedClock};
+use crate::model::day::Day;
 use crate::model::id::{AccountId, OwnerId};
+use crate::model::money::Quote;
 use crate::model::record::{Intent, Refusal, Reservation};
 use crate::model::reply::{KeptReply, Reply};
 use crate::model::task::{SubmitRef, TaskState};
@@ -249,6 +253,7 @@ impl Recorder {
         account: AccountId,
         slot: RunningSlot,
         claimed: Option<Claimed>,
+        quote: Quote,
         mut seat: S,
     ) -> Result<Pending<S>, RecordError> {
         if self.short_of_room.load(Ordering::Relaxed) {
@@ -259,18 +264,24 @@ impl Recorder {
             fingerprint: claimed.fingerprint,
             expires_at: self.expiry.latest().plus(self.ttl),
         });
+        let intent = Box::new(self.intent(call, account, keyed.as_ref().map(|keyed| keyed.key), &quote));
         let open = Open {
             boot: self.store.boot(),
             upstream: self.upstream,
-            intent: Box::new(self.intent(call, account, keyed.as_ref().map(|keyed| keyed.key))),
+            intent: intent.clone(),
             keyed,
             claim: claimed.as_ref().map(|claimed| Arc::clone(&claimed.guard)),
             slot,
             now: self.expiry.earliest(),
+            budget: call.caller.limits.budget,
         };
         let opened_at = self.clock.monotonic();
-        let intent = match timeout(PATIENCE, self.store.write(open)).await {
-            Ok(Ok(intent)) => intent,
+        let seq = match timeout(PATIENCE, self.store.write(open)).await {
+            Ok(Ok(seq)) => seq,
+            Ok(Err(WriteError::Refused(Refused::OverBudget(over)))) => {
+                let resets_in = over.resets_at.since(self.clock.wall());
+                return Err(RecordError::OverBudget { over, resets_in });
+            }
             Ok(Err(WriteError::Refused(Refused::KeyInUse { intent }))) => {
                 return Err(RecordError::OutcomeUnknown { intent });
             }
@@ -278,20 +289,12 @@ impl Recorder {
             Ok(Err(WriteError::Store(error))) => return Err(RecordError::Unavailable(error)),
             Err(_) => return Err(RecordError::TooSlow),
         };
-        seat.opened(intent);
-        let class = call.operation.class();
-        Ok(Pending::new(
-            Arc::clone(self),
-            intent,
-            account,
-            class,
-            opened_at,
-            claimed,
-            seat,
-        ))
+        seat.opened(seq);
+        let written = Written { seq, intent, quote };
+        Ok(Pending::new(Arc::clone(self), written, opened_at, claimed, seat))
     }
 
-    fn intent(&self, call: &Call, account: AccountId, idempotency: Option<Digest>) -> Intent {
+    fn intent(&self, call: &Call, account: AccountId, idempotency: Option<Digest>, quote: &Quote) -> Intent {
         Intent {
             request: call.request,
             client_request: call.client_request.clone(),
@@ -305,7 +308,7 @@ impl Recorder {
             idempotency: idempotency.map(|key| *key.as_bytes()),
             headers: call.headers.clone(),
             peer: call.peer.map(|peer| peer.to_string()),
-            reservation: Reservation::Empty,
+            reservation: Reservation::Held(quote.hold(Day::of(self.clock.wall()))),
         }
     }
 
@@ -382,3 +385,6 @@ impl Recorder {
 
 /// How long an intent may take to be recorded before its call is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use http::StatusCode;
 use tokio::time::{Instant, timeout};
 
+use super::bill::Bill;
 use super::claim::Shared;
 use super::error::RecordError;
 use super::intent::Redirect;
 use super::settlement::Settle;
 use super::{Claimed, PATIENCE, Recorder};
 use crate::model::id::AccountId;
+use crate::model::money::Quote;
 use crate::model::operation::Class;
 use crate::model::outcome::{Outcome, Reason};
-use crate::model::record::{Consumption, Settlement};
+use crate::model::record::{Consumption, Intent, Settlement};
 use crate::model::reply::Reply;
 use crate::model::usage::{self, Usage};
 use crate::store::Receipt;
+use crate::telemetry::metrics;
 
 /// What a call's slots do when it is settled. They are given back by a drop; this is what goes beyond.
 pub trait Seat: Send + 'static {
@@ -36,15 +39,22 @@ pub trait Sent: Send + Sync + 'static {
 /// A recorded intent without a settlement.
 pub struct Pending<S: Seat> {
     recorder: Arc<Recorder>,
-    intent: u64,
+    written: Written,
+    /// The one that it goes to now.
     account: AccountId,
-    class: Class,
     opened_at: Instant,
     claimed: Option<Claimed>,
     seat: Option<S>,
     sent: Option<Box<dyn Sent>>,
     doubt: Doubt,
     attempts: u32,
+}
+
+/// An intent that is on the disk.
+pub(super) struct Written {
+    pub(super) seq: u64,
+    pub(super) intent: Box<Intent>,
+    pub(super) quote: Quote,
 }
 
 /// Whether an attempt that may have been done was followed by another.
@@ -105,18 +115,15 @@ impl<S: Seat> Pending<S> {
     /// One whose intent is on the disk, and of which nothing was sent yet.
     pub(super) fn new(
         recorder: Arc<Recorder>,
-        intent: u64,
-        account: AccountId,
-        class: Class,
+        written: Written,
         opened_at: Instant,
         claimed: Option<Claimed>,
         seat: S,
     ) -> Self {
         Self {
             recorder,
-            intent,
-            account,
-            class,
+            account: written.intent.account,
+            written,
             opened_at,
             claimed,
             seat: Some(seat),
@@ -129,7 +136,7 @@ impl<S: Seat> Pending<S> {
     /// The sequence number of its intent.
     #[must_use]
     pub const fn intent(&self) -> u64 {
-        self.intent
+        self.written.seq
     }
 
     /// The account it was recorded for.
@@ -168,7 +175,7 @@ impl<S: Seat> Pending<S> {
     /// Dropped before it returns, the record may name either account; nothing was sent to the new one.
     pub async fn redirect(&mut self, account: AccountId) -> Result<(), RecordError> {
         let redirect = Redirect {
-            intent: self.intent,
+            intent: self.written.seq,
             account,
         };
         match timeout(PATIENCE, self.recorder.store.change(redirect)).await {
@@ -199,7 +206,7 @@ impl<S: Seat> Pending<S> {
                 Ok(()) => Recorded::Yes,
                 Err(error) => {
                     let task_id = ending.task_id.as_deref().unwrap_or_default();
-                    tracing::error!(error = %error, intent = self.intent, task_id, "a settlement was not recorded");
+                    tracing::error!(error = %error, intent = self.written.seq, task_id, "a settlement was not recorded");
                     Recorded::Failed
                 }
             },
@@ -214,23 +221,25 @@ impl<S: Seat> Pending<S> {
 
     fn hand_over(&mut self, ending: &Ending<'_>, wait: Wait) -> Option<Receipt<Settle>> {
         let seat = self.seat.take()?;
+        let Written { seq, ref intent, quote } = self.written;
+        let class = intent.operation.class();
         let claim = self.claimed.take().map(|claimed| claimed.guard);
         if let Some(claim) = &claim {
-            claim.learn(ending.shared(self.intent));
+            claim.learn(ending.shared(seq));
         }
         let keyed = claim.is_some() && ending.outcome.is_replayed();
-        let most = match self.class {
+        let most = match class {
             Class::Submit => MOST_SUBMIT_REPLY,
             Class::Call | Class::Query => MOST_CALL_REPLY,
         };
         let kept = ending.reply.filter(|reply| keyed && reply.body.len() <= most);
-        let sealed = kept.and_then(|reply| self.recorder.seal(self.intent, reply));
+        let sealed = kept.and_then(|reply| self.recorder.seal(seq, reply));
         let whole = ending.reply.map(|reply| (reply.status, reply.body.len() as u64));
         let (status, bytes) = whole
             .or(ending.stream)
             .map_or((None, 0), |(status, bytes)| (Some(status), bytes));
         let settlement = Settlement {
-            intent: self.intent,
+            intent: seq,
             outcome: ending.outcome,
             reason: ending.reason,
             account: self.account,
@@ -245,20 +254,27 @@ impl<S: Seat> Pending<S> {
         };
         let relaxed = wait == Wait::Not;
         let consumption = ending.consumed.map(|(usage, source)| Consumption {
-            intent: self.intent,
+            intent: seq,
             usage,
             source,
         });
+        let totals = quote.charged(ending.outcome, ending.consumed);
+        if let Some(price) = quote.price {
+            let model = quote.label.name(intent.model.as_deref(), ending.outcome);
+            metrics::cost(price.currency.as_str(), model, totals.cost);
+        }
+        let bill = Bill::new(intent, totals);
         let settle = Settle {
             upstream: self.recorder.upstream,
             settlement,
             consumption,
+            bill,
             reply: sealed,
             claim,
             relaxed,
         };
         let receipt = self.recorder.store.follow_up(settle);
-        seat.settled(self.intent, ending.outcome, ending.task_id.as_deref());
+        seat.settled(seq, ending.outcome, ending.task_id.as_deref());
         Some(receipt)
     }
 }

@@ -4,8 +4,9 @@ use crate::model::outcome::{Outcome, Reason};
 use crate::model::record::{Event, Settlement, Started};
 use crate::store::error::{StoreError, WriteError};
 use crate::store::tasks::{self, OpenIntent};
-use crate::store::{Change, Rows, Store, Tables, Write};
+use crate::store::{Change, Rows, Store, Tables, Write, audit};
 
+use super::bill::Bill;
 use super::settlement::Settle;
 
 /// Settles up to a batch of them as unknown. Running it again after a crash goes on where it stopped.
@@ -15,7 +16,7 @@ struct Recover {
 }
 
 impl Write for Recover {
-    type Plan = Vec<(u64, OpenIntent)>;
+    type Plan = Vec<(u64, OpenIntent, Option<Bill>)>;
     type Done = usize;
     type Refusal = std::convert::Infallible;
 
@@ -23,18 +24,28 @@ impl Write for Recover {
         // Sequence numbers rise with boots, so those of older boots come first.
         let mut left = tasks::open_intents(rows, 0, BATCH)?;
         left.retain(|(_, open)| open.boot < self.boot);
-        Ok(left)
+        let mut billed = Vec::with_capacity(left.len());
+        for (seq, open) in left {
+            // What is open is never pruned.
+            let bill = match audit::get(rows, seq)?.map(|logged| logged.entry.event) {
+                Some(Event::Intent(intent)) => Bill::held(&intent),
+                _ => None,
+            };
+            billed.push((seq, open, bill));
+        }
+        Ok(billed)
     }
 
     fn apply(&mut self, left: Self::Plan, tables: &mut Tables<'_>) -> Result<usize, StoreError> {
         let number = left.len();
-        for (seq, open) in left {
+        for (seq, open, bill) in left {
             let settlement = Settlement::unanswered(seq, open.account, Outcome::Unknown, Reason::Interrupted);
             Change::apply(
                 &mut Settle {
                     upstream: self.upstream,
                     settlement,
                     consumption: None,
+                    bill,
                     reply: None,
                     claim: None,
                     relaxed: false,
@@ -71,20 +82,7 @@ impl Change for Start {
 /// # Errors
 /// [`StoreError`] when the store fails; nothing may then be admitted.
 pub async fn recover(store: &Store, upstream: &'static str) -> Result<u64, StoreError> {
-    let mut unknown = 0;
-    loop {
-        let settled = store
-            .write(Recover {
-                boot: store.boot(),
-                upstream,
-            })
-            .await
-            .map_err(StoreError::from)?;
-        if settled == 0 {
-            break;
-        }
-        unknown += settled as u64;
-    }
+    let unknown = settle_before(store, store.boot(), upstream).await?;
     if unknown > 0 {
         tracing::warn!(
             unknown,
@@ -98,6 +96,21 @@ pub async fn recover(store: &Store, upstream: &'static str) -> Result<u64, Store
         })
         .await?;
     Ok(unknown)
+}
+
+/// Settles every intent of a boot before `boot` as unknown, at what it holds.
+pub(super) async fn settle_before(store: &Store, boot: u64, upstream: &'static str) -> Result<u64, StoreError> {
+    let mut unknown = 0;
+    loop {
+        let settled = store
+            .write(Recover { boot, upstream })
+            .await
+            .map_err(StoreError::from)?;
+        if settled == 0 {
+            return Ok(unknown);
+        }
+        unknown += settled as u64;
+    }
 }
 
 const BATCH: usize = 256;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::Recorder;
+use super::{Recorder, bill};
 use crate::crypto::digest::Digest;
 use crate::model::id::AccountId;
 use crate::model::operation::Class;
@@ -166,6 +166,10 @@ impl Write for Apply {
             submit.task_id.clone_from(&task_id);
             submit.updated_at = now;
             tables.put_submit(at, &submit)?;
+        }
+        match task_id {
+            Some(_) => drop(tables.take_doubt(seq)?),
+            None => bill::give_back(tables, seq)?,
         }
         match task_id {
             Some(task_id) => {

@@ -1,4 +1,4 @@
-//! The record after: one commit with the outcome, the fate of the idempotency key, the task and its slot.
+//! The record after: one commit with the outcome, the cost, the fate of the idempotency key, the task and its slot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::store::idempotency::{self, Fate, KeyUse};
 use crate::store::tasks::{self, OpenIntent};
 use crate::store::{Change, Tables, Urgency};
 
+use super::bill::{Bill, Resolvable};
 use super::claim::Guard;
 
 /// Writes a settlement. A second one of the same intent changes nothing.
@@ -19,6 +20,8 @@ pub(super) struct Settle {
     pub(super) upstream: &'static str,
     pub(super) settlement: Settlement,
     pub(super) consumption: Option<Consumption>,
+    /// What it is charged.
+    pub(super) bill: Option<Bill>,
     /// The sealed reply, if it is kept.
     pub(super) reply: Option<Vec<u8>>,
     /// The hold on its idempotency key: a repeat waits until the key's fate is on the disk.
@@ -39,8 +42,17 @@ impl Change for Settle {
         if let Some(consumption) = self.consumption.clone() {
             tables.append(Event::Consumed(consumption))?;
         }
+        let submit = open.operation.class() == Class::Submit;
+        if let Some(bill) = &self.bill {
+            let resolvable = if submit || open.idempotency.is_some() {
+                Resolvable::Yes
+            } else {
+                Resolvable::No
+            };
+            bill.settle(tables, self.settlement.intent, self.settlement.outcome, resolvable)?;
+        }
         settle_key(tables, &open, &self.settlement, self.reply.as_deref())?;
-        if open.operation.class() == Class::Submit {
+        if submit {
             settle_submit(tables, &open, &self.settlement, self.upstream)?;
         }
         Ok(())

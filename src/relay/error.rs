@@ -5,6 +5,7 @@ use http::{HeaderValue, StatusCode};
 use crate::admission::error::Rejected;
 use crate::dispatch::pool::unusable::Unusable;
 use crate::model::catalogue::NoRoute;
+use crate::model::money::Currency;
 use crate::record::error::RecordError;
 use crate::store::error::StoreError;
 use crate::upstream::openai::context::ContextExceeded;
@@ -33,6 +34,17 @@ pub enum RelayError {
     /// The model is not on the key's list.
     #[error("the key may not use this model")]
     ModelDenied,
+    /// The key has a budget, and nobody knows what the model costs in its currency.
+    #[error(
+        "the key has a budget in {currency}, and {model:?} has no price in it: register one with `tollgate model put \
+         --price`, or use another model"
+    )]
+    Unpriced {
+        /// The model.
+        model: String,
+        /// The budget's currency.
+        currency: Currency,
+    },
     /// The task is not the caller's, or not known.
     #[error("no such task")]
     TaskNotFound,

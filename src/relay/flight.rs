@@ -19,6 +19,7 @@ use crate::dispatch::pool::unusable::Unusable;
 use crate::dispatch::{Arrived, Attempt, Begun, Journey};
 use crate::model::call::{Call, HangUp};
 use crate::model::lane::Lane;
+use crate::model::money::Quote;
 use crate::model::operation::Protocol;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::reply::Reply;
@@ -37,6 +38,8 @@ pub(super) struct Flight {
     pub(super) deadline: Instant,
     /// What it costs of its key's quotas.
     pub(super) charge: Charge,
+    /// What it may cost.
+    pub(super) quote: Quote,
     /// Told the number of the intent once it is recorded.
     pub(super) opened: Arc<OnceLock<u64>>,
     /// Fires when the caller has hung up, or its deadline has passed. It is obeyed only before the first byte.
@@ -67,11 +70,13 @@ impl Flight {
             RunningSlot::None
         };
         let seat = relay.seat(call, permit);
-        let opening = relay.recorder.open(call, account, slot, claimed, seat);
+        let opening = relay.recorder.open(call, account, slot, claimed, self.quote, seat);
         let mut pending = tokio::select! {
             biased;
             () = self.gone.cancelled() => return Err(RelayError::Deadline { intent: None }),
-            opened = opening => opened?,
+            opened = opening => opened
+                .map_err(RelayError::from)
+                .inspect_err(|error| relay.count_refusal(call, error))?,
         };
         self.opened.get_or_init(|| pending.intent());
         self.charge.sent();

@@ -9,6 +9,7 @@ mod flight;
 pub mod inquiry;
 pub mod meaning;
 mod query;
+mod quote;
 mod reaper;
 mod seat;
 pub mod stream;
@@ -41,8 +42,10 @@ use crate::model::clock::{Clock, Timestamp};
 use crate::model::id::AccountId;
 use crate::model::lane::Lane;
 use crate::model::operation::{Class, Operation, Protocol};
+use crate::model::record::Refusal;
 use crate::model::reply::Reply;
 use crate::model::upstream::UpstreamName;
+use crate::record::error::RecordError;
 use crate::record::{Claim, Claimed, Recorded, Recorder, Resolve, ResolveError, Verdict};
 use crate::store::error::StoreError;
 use crate::store::tasks;
@@ -181,6 +184,7 @@ impl Relay {
             Claim::First(claimed) => claimed,
         };
         let charge = self.charge(&call)?;
+        let quote = quote::quote(&call, &route, &self.dispatcher.catalogue());
         let allowance = charge.allowance();
         let mut journey = self.dispatcher.journey(&call, &route, deadline);
         let permit = self.admit(&call, lane, &mut journey, deadline).await?;
@@ -191,6 +195,7 @@ impl Relay {
             gone: CancellationToken::new(),
             opened: Arc::default(),
             charge,
+            quote,
             call,
         };
         let landed = self.fly(flight, claimed, permit, journey).await;
@@ -200,12 +205,13 @@ impl Relay {
     /// Where a call leads, if it may be made at all: its model is known, on the key's list, and large enough for it.
     ///
     /// # Errors
-    /// [`RelayError::NoRoute`], [`RelayError::ModelDenied`] or [`RelayError::ContextExceeded`].
+    /// [`RelayError::NoRoute`], [`RelayError::ModelDenied`], [`RelayError::Unpriced`] or [`RelayError::ContextExceeded`].
     pub fn vet(&self, call: &Call) -> Result<Route, RelayError> {
         let route = self.dispatcher.route(call)?;
         if call.model.is_some() || call.operation.protocol() == Protocol::OpenAi {
             permit_model(call, &route)?;
         }
+        quote::check_price(call, &route)?;
         check_context(call, &route)?;
         Ok(route)
     }
@@ -335,8 +341,12 @@ impl Relay {
 
     /// Counts a call that was not let in.
     fn count_refusal(&self, call: &Call, error: &RelayError) {
-        let RelayError::Rejected(rejected) = error else { return };
-        if let Some(refusal) = rejected.refusal() {
+        let refusal = match error {
+            RelayError::Rejected(rejected) => rejected.refusal(),
+            RelayError::Record(RecordError::OverBudget { .. }) => Some(Refusal::QuotaExceeded),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
             metrics::rejection(call.operation, refusal);
             self.recorder.refuse(refusal);
         }

@@ -293,6 +293,7 @@ impl Tables<'_> {
         }
         let Some(last) = last else { return Ok(0) };
         self.opened().audit()?.retain_in(..=last.seq, |_, _| false)?;
+        self.forget_doubts(last.seq)?;
         self.anchor(last, bytes)?;
         self.append(Event::Pruned(Pruned {
             through: last.seq,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::error::StoreError;
 use super::tables::Tables;
-use super::{Store, audit, tasks, writer::Change};
+use super::{Store, audit, tasks, usage, writer::Change};
 use crate::model::clock::Timestamp;
+use crate::model::day::Day;
 
 /// What is kept, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         while self.change(ExpireKeys { now }).await? == STEP {}
         while self.change(PruneAudit { retention, now }).await? >= STEP as u64 {}
+        self.change(ForgetUsage { now }).await?;
         loop {
             let after = sweep.after;
             let swept = self
@@ -98,6 +100,24 @@ impl Change for PruneAudit {
     }
 }
 
+struct ForgetUsage {
+    now: Timestamp,
+}
+
+impl Change for ForgetUsage {
+    type Done = ();
+
+    /// What is due is a day's rows at most, once a day.
+    fn apply(&mut self, tables: &mut Tables<'_>) -> Result<(), StoreError> {
+        let end = Day::of(self.now).minus(USAGE_DAYS);
+        if usage::first_day(tables.view())?.is_none_or(|first| first >= end) {
+            return Ok(());
+        }
+        tables.forget_usage(end)?;
+        tables.forget_spending(end)
+    }
+}
+
 struct SweepSubmits {
     upstream: &'static str,
     before: Timestamp,
@@ -121,3 +141,6 @@ const STEP: usize = 500;
 
 /// The most bytes that the note of a pruning takes.
 const NOTE: u64 = 128;
+
+/// How many days of usage are kept: two years, so that each can be held against the one before.
+const USAGE_DAYS: u32 = 2 * 366;

@@ -17,9 +17,11 @@ mod meta;
 pub mod models;
 mod open;
 pub mod schema;
+pub mod spending;
 mod tables;
 pub mod tasks;
 pub mod upstreams;
+pub mod usage;
 pub mod webhooks;
 mod writer;
 

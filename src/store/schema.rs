@@ -5,7 +5,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition
 use super::error::StoreError;
 
 /// The schema this version writes.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// Declares every table once: its definition, and how a plan, an apply and a read get at it.
 macro_rules! catalogue {
@@ -170,6 +170,14 @@ catalogue! {
     /// Those to be made, by when; behind them, the highest bit of the moment set, those that have ended, by when they did.
     /// Key: moment and delivery.
     deliveries_due: [u8; 24] = DELIVERIES_DUE "deliveries_due.v1";
+    /// What each owner used of each model, by day. Key: day, owner, the model's name, the currency or three zero bytes.
+    usage_by_owner: &'static [u8] = USAGE_BY_OWNER "usage_by_owner.v1";
+    /// The same of everybody. Key: day, the model's name, the currency or three zero bytes.
+    usage_by_model: &'static [u8] = USAGE_BY_MODEL "usage_by_model.v1";
+    /// What each owner has spent and reserved. Key: kind and number of the period, owner, currency.
+    spending: [u8; 16] = SPENDING "spending.v1";
+    /// What calls of unknown outcome were charged. Key: the intent's sequence number.
+    doubtful_charges: u64 = DOUBTFUL_CHARGES "doubtful_charges.v1";
 }
 
 /// One step from a schema to the next, in one transaction.
@@ -194,6 +202,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     // Jobs, queues and webhooks: new tables again.
     Migration {
         to: 3,
+        run: create_tables,
+    },
+    // Usage and budgets: new tables once more. Rows of keys and models tell their layout themselves.
+    Migration {
+        to: 4,
         run: create_tables,
     },
 ];

@@ -3,11 +3,14 @@
 //! `UPDATE_FIXTURE=1 cargo test --test it fixture` makes the one of the present schema anew.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use http::Method;
 use serde_json::{Value, json};
-use tollgate::model::key::Scope;
+use tollgate::model::day::Day;
+use tollgate::model::key::{Limits, Scope};
+use tollgate::model::money::Budget;
 use tollgate::store::schema::SCHEMA;
 
 use crate::support::{Builder, Client, Disk, Relay, submit_body};
@@ -20,6 +23,21 @@ const CREDENTIAL: &str = "fake-fixture-credential";
 fn path(schema: u32, extension: &str) -> PathBuf {
     let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     data.join(format!("store-v{schema}.{extension}"))
+}
+
+/// What an image costs in a store from schema 4 on, and what its key may spend in a month.
+const IMAGE: u64 = 200_000;
+const BUDGET: u64 = 5_000_000;
+
+fn limits() -> Limits {
+    Limits {
+        budget: Some(Budget {
+            currency: "CNY".parse().unwrap(),
+            day: None,
+            month: NonZeroU64::new(BUDGET),
+        }),
+        ..Limits::default()
+    }
 }
 
 /// A job that no reader of the fixture will see begin.
@@ -43,7 +61,14 @@ fn patient() -> Builder {
 /// Makes a small store of the present schema with one of everything that is kept, and notes what a reader must know of it.
 async fn make() {
     let relay = patient().start().await;
+    let operator = relay.operator();
+    let picture = json!({
+        "targets": [{ "upstream": "volcengine", "model": "jimeng_t2i_v40" }],
+        "price": { "currency": "CNY", "image": IMAGE },
+    });
+    put(&operator, Method::PUT, "/admin/models/jimeng_t2i_v40", &picture).await;
     let alice = relay.client_with("fixture", [Scope::Relay, Scope::Jobs]).await;
+    relay.limit(&alice, limits()).await;
     let issued = alice.issued().clone();
     let submitter = relay
         .stranger()
@@ -51,7 +76,7 @@ async fn make() {
     let alice = alice.idempotent(MARKER);
     let reply = alice.submit(&submit_body(MARKER)).await;
     assert_eq!(reply.status, 200);
-    let operator = relay.operator();
+    let day = Day::of(relay.wall()).to_string();
     let upstream = json!({ "id": "fixture", "base_url": "https://api.example.com/v1" });
     let account = json!({ "credential": CREDENTIAL });
     let model = json!({ "targets": [{ "upstream": "fixture", "model": "tiny" }], "context_length": 8000 });
@@ -68,6 +93,7 @@ async fn make() {
         "reply": reply.text(),
         "account": account,
         "job": job,
+        "day": day,
     });
     let image = relay.stop().await.image();
     fs::write(path(SCHEMA, "redb"), image).unwrap();
@@ -109,6 +135,7 @@ async fn open(schema: u32) -> (Relay, Value) {
     assert_eq!(replayed.header("idempotency-replayed"), Some("true"));
     assert_eq!(replayed.text(), note["reply"].as_str().unwrap());
     assert_eq!(relay.seen(MARKER), 0);
+    assert_eq!(alice.get("/v1/usage").await.status, 200);
     let tasks = alice.get("/v1/tasks").await.json();
     assert_eq!(tasks["items"][0]["task_id"], replayed.task_id());
     (relay, note)
@@ -129,12 +156,36 @@ async fn a_store_of_schema_two_opens_verifies_and_replays_and_knows_its_upstream
 
 #[tokio::test]
 async fn a_store_of_schema_three_opens_verifies_and_replays_and_knows_its_jobs() {
+    let (relay, note) = open(3).await;
+    knows_its_upstreams(&relay, &note).await;
+    knows_its_jobs(&relay, &note).await;
+}
+
+#[tokio::test]
+async fn a_store_of_schema_four_opens_verifies_and_replays_and_knows_what_was_used() {
     if std::env::var_os("UPDATE_FIXTURE").is_some() {
         make().await;
     }
-    let (relay, note) = open(3).await;
+    let (relay, note) = open(4).await;
     knows_its_upstreams(&relay, &note).await;
+    knows_its_jobs(&relay, &note).await;
 
+    let bearer = format!("Bearer {}", note["secret"].as_str().unwrap());
+    let alice = relay.stranger().header("authorization", &bearer);
+    let day = note["day"].as_str().unwrap();
+    let used = alice.get(&format!("/v1/usage?from={day}&to={day}")).await.json();
+    assert_eq!(
+        (&used["items"][0]["model"], &used["items"][0]["images"], &used["totals"]),
+        (
+            &json!("jimeng_t2i_v40"),
+            &json!(1),
+            &json!([{ "currency": "CNY", "calls": 1, "cost_microunits": IMAGE }])
+        )
+    );
+    assert_eq!(used["budget"]["month"]["limit_microunits"], BUDGET);
+}
+
+async fn knows_its_jobs(relay: &Relay, note: &Value) {
     let bearer = format!("Bearer {}", note["secret"].as_str().unwrap());
     let alice = relay.stranger().header("authorization", &bearer);
     let id = note["job"].as_str().unwrap();

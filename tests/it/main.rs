@@ -80,4 +80,6 @@ mod tasks;
 #[cfg(test)]
 mod upstreams;
 #[cfg(test)]
+mod usage;
+#[cfg(test)]
 mod vision;

@@ -403,7 +403,17 @@ async fn what_a_call_used_is_recorded_as_reported() {
     let (relay, alice, _upstream) = answered().await;
     alice.post(CHAT, &chat("m")).await;
     assert_eq!(relay.settled().await.outcome, Outcome::Succeeded);
-    assert_eq!(relay.consumed(), [(Usage { input: 5, output: 2 }, Source::Reported)]);
+    assert_eq!(
+        relay.consumed(),
+        [(
+            Usage {
+                input: 5,
+                output: 2,
+                cached: 0
+            },
+            Source::Reported
+        )]
+    );
 }
 
 #[tokio::test]

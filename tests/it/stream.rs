@@ -391,7 +391,11 @@ async fn the_usage_of_the_last_frame_is_recorded() {
     stream.exchange.end().await;
     assert_eq!(stream.wire.chunk().await, None);
     stream.assert_settled(Outcome::Succeeded, Reason::Replied).await;
-    let usage = Usage { input: 7, output: 3 };
+    let usage = Usage {
+        input: 7,
+        output: 3,
+        cached: 0,
+    };
     assert_eq!(stream.relay.consumed(), [(usage, Source::Reported)]);
 }
 
@@ -439,7 +443,17 @@ async fn where_the_operator_says_so_usage_is_asked_for_and_the_extra_frame_hidde
         [frame("Once").as_bytes(), LAST.as_bytes(), DONE.as_bytes()]
     );
     relay.settled().await;
-    assert_eq!(relay.consumed(), [(Usage { input: 7, output: 3 }, Source::Reported)]);
+    assert_eq!(
+        relay.consumed(),
+        [(
+            Usage {
+                input: 7,
+                output: 3,
+                cached: 0
+            },
+            Source::Reported
+        )]
+    );
 }
 
 #[tokio::test]

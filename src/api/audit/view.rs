@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::crypto::digest::Digest;
-use crate::model::record::{Event, Intent, Settlement};
+use crate::model::record::{Event, Intent, Reservation, Settlement};
 use crate::store::audit::Logged;
 
 /// An entry as JSON.
@@ -45,6 +45,12 @@ pub(super) fn view(logged: &Logged) -> Value {
             "intent": consumed.intent, "input_tokens": consumed.usage.input,
             "output_tokens": consumed.usage.output, "source": consumed.source.label(),
         }),
+        Event::Charged(charge) => json!({
+            "intent": charge.intent, "currency": charge.money.currency.as_str(),
+            "cost_microunits": charge.money.microunits, "input_tokens": charge.units.input,
+            "cached_tokens": charge.units.cached, "output_tokens": charge.units.output,
+            "images": charge.units.images, "seconds": charge.units.seconds, "source": charge.source.label(),
+        }),
     };
     if let (Value::Object(entry), Value::Object(details)) = (&mut entry, details) {
         entry.extend(details);
@@ -66,7 +72,20 @@ fn intent_view(intent: &Intent) -> Value {
         "idempotency": intent.idempotency.map(|key| Digest::from_bytes(key).to_string()),
         "headers": intent.headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "peer": intent.peer,
+        "reserved": reserved(intent.reservation),
     })
+}
+
+/// What is held of the owner's budget; null where the price is not known.
+fn reserved(reservation: Reservation) -> Value {
+    let money = match reservation {
+        Reservation::Empty => None,
+        Reservation::Held(hold) => hold.money,
+    };
+    money.map_or(
+        Value::Null,
+        |money| json!({ "currency": money.currency.as_str(), "microunits": money.microunits }),
+    )
 }
 
 fn settlement_view(settlement: &Settlement) -> Value {

@@ -45,6 +45,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// A limit of the key.
     RateLimited,
+    /// A budget of the key is spent.
+    QuotaExceeded,
     /// A queue, or the room for bodies, is full.
     QueueFull,
     /// No place came in time.
@@ -69,7 +71,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for the test that keeps the table.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::ValidationFailed,
         Self::AuthFailed,
         Self::InvalidSignature,
@@ -90,6 +92,7 @@ impl Code {
         Self::BodyTimeout,
         Self::UnsupportedMediaType,
         Self::RateLimited,
+        Self::QuotaExceeded,
         Self::QueueFull,
         Self::QueueTimeout,
         Self::InternalError,
@@ -125,6 +128,7 @@ impl Code {
             Self::BodyTooLarge => ("BODY_TOO_LARGE", 413),
             Self::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", 415),
             Self::RateLimited => ("RATE_LIMITED", 429),
+            Self::QuotaExceeded => ("QUOTA_EXCEEDED", 429),
             Self::QueueFull => ("QUEUE_FULL", 429),
             Self::QueueTimeout => ("QUEUE_TIMEOUT", 429),
             Self::InternalError => ("INTERNAL_ERROR", 500),
@@ -157,6 +161,9 @@ impl Code {
 
     /// The word for the kind of error that OpenAI's SDKs know.
     pub(super) const fn kind(self) -> &'static str {
+        if matches!(self, Self::QuotaExceeded) {
+            return "insufficient_quota";
+        }
         match self.row().1 {
             401 => "authentication_error",
             403 => "permission_error",
@@ -172,7 +179,11 @@ impl Code {
     pub(super) const fn forbids_retry(self) -> bool {
         matches!(
             self,
-            Self::IdempotencyConflict | Self::IdempotencyInFlight | Self::OutcomeUnknown | Self::ReplayUnavailable
+            Self::IdempotencyConflict
+                | Self::IdempotencyInFlight
+                | Self::OutcomeUnknown
+                | Self::ReplayUnavailable
+                | Self::QuotaExceeded
         )
     }
 }

@@ -121,6 +121,9 @@ impl From<RecordError> for ApiError {
                 "the call was not recorded in time, so it was not sent",
             )
             .after(RESTART),
+            RecordError::OverBudget { over, resets_in } => {
+                Self::new(Code::QuotaExceeded, message).after(resets_in).over(over)
+            }
             RecordError::Conflict => Self::new(Code::IdempotencyConflict, message).about("Idempotency-Key"),
             RecordError::InFlight => Self::new(Code::IdempotencyInFlight, message).about("Idempotency-Key"),
             RecordError::OutcomeUnknown { intent } => Self::new(Code::OutcomeUnknown, message).committed(Some(intent)),
@@ -148,7 +151,7 @@ impl From<RelayError> for ApiError {
                 Self::new(code, "no account can serve this call now").after(unusable.retry_after)
             }
             RelayError::ContextExceeded(_) => Self::new(Code::ContextLengthExceeded, message).about("messages"),
-            RelayError::ModelDenied => Self::new(Code::ModelDenied, message),
+            RelayError::ModelDenied | RelayError::Unpriced { .. } => Self::new(Code::ModelDenied, message),
             RelayError::TaskNotFound => Self::new(Code::NotFound, message).about("task_id"),
             RelayError::Deadline { intent } => Self::new(Code::UpstreamTimeout, message).committed(intent),
             RelayError::Interrupted => Self {

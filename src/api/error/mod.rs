@@ -14,7 +14,7 @@ use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use self::code::Code;
 pub use self::from::from_poem;
@@ -24,6 +24,7 @@ use super::ratelimit;
 use super::schema::ErrorEnvelope;
 use crate::admission::quota::Allowance;
 use crate::model::id::{JobId, RequestId};
+use crate::model::money::OverBudget;
 
 /// An error on its way to a client.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct ApiError {
     /// `Retry-After`, `Allow` and `X-RateLimit-*`, where they are called for.
     headers: Option<Box<HeaderMap>>,
     audit: Option<u64>,
+    /// How the budget stands that was in the way.
+    budget: Option<OverBudget>,
     retry: Retry,
 }
 
@@ -63,6 +66,7 @@ impl ApiError {
             param: None,
             headers: None,
             audit: None,
+            budget: None,
             retry,
         }
     }
@@ -103,6 +107,12 @@ impl ApiError {
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         self.with(RETRY_AFTER, HeaderValue::from(whole_seconds(wait).max(1)))
+    }
+
+    /// Says what is left of a budget, and when it begins anew.
+    fn over(mut self, over: OverBudget) -> Self {
+        self.budget = Some(over);
+        self
     }
 
     /// How the key stands against its quotas.
@@ -160,9 +170,13 @@ impl ApiError {
     /// The whole answer, in the envelope.
     #[must_use]
     pub fn render(&self, request: RequestId) -> Response {
-        let number = numeric(self.status.as_u16());
+        let number = match self.code {
+            // Clients of Volcengine's try again at once what is limited for a moment.
+            Code::QuotaExceeded => numeric(400),
+            _ => numeric(self.status.as_u16()),
+        };
         let request = request.to_string();
-        let body = json!({
+        let mut body = json!({
             "error": {
                 "code": self.code.name(),
                 "type": self.code.kind(),
@@ -178,6 +192,11 @@ impl ApiError {
             "data": null,
             "success": false,
         });
+        if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut)
+            && let Some(over) = &self.budget
+        {
+            error.insert("budget".to_owned(), standing(over));
+        }
         let mut response = Response::builder()
             .status(self.status)
             .header(CONTENT_TYPE, "application/json")
@@ -191,6 +210,18 @@ impl ApiError {
         }
         response
     }
+}
+
+/// What is left of a budget that does not suffice, and when it begins anew.
+fn standing(over: &OverBudget) -> Value {
+    json!({
+        "period": over.period.label(),
+        "currency": over.currency.as_str(),
+        "limit_microunits": over.limit,
+        "left_microunits": over.left,
+        "needed_microunits": over.needed,
+        "resets_at": over.resets_at.to_string(),
+    })
 }
 
 /// A length in seconds, rounded up: who waits so long has not come too early.

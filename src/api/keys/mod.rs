@@ -10,8 +10,8 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::MaybeUndefined;
 
 use self::shapes::{
-    CreateKey, Created, ImportKeys, ImportedKeys, IssuedKey, KeyPage, KeyView, LimitsView, RevokedKey, RotateKey,
-    UpdateKey,
+    BudgetView, CreateKey, Created, ImportKeys, ImportedKeys, IssuedKey, KeyPage, KeyView, LimitsView, RevokedKey,
+    RotateKey, UpdateKey,
 };
 use super::error::{ApiError, Code};
 use super::guard::{Authorized, NoBody, ToAdmin};
@@ -21,6 +21,7 @@ use crate::import::jimeng;
 use crate::model::clock::Timestamp;
 use crate::model::id::KeyId;
 use crate::model::key::{Limits, Scheme, Schemes, Scope, Scopes};
+use crate::model::money::Budget;
 
 /// The routes of client keys.
 pub struct KeysApi;
@@ -237,17 +238,28 @@ fn schemes(names: &[String]) -> Result<Schemes, ApiError> {
 }
 
 fn limits(view: &LimitsView) -> Result<Limits, ApiError> {
-    if view.budget.is_some() {
-        let message = "this version does not enforce limits.budget, so it does not promise it: leave it out";
-        return Err(ApiError::validation(message).about("limits.budget"));
-    }
     Ok(Limits {
         concurrency: positive("concurrency", view.concurrency)?,
         queue: view.queue,
         requests_per_minute: positive("requests_per_minute", view.requests_per_minute)?,
         requests_per_day: positive("requests_per_day", view.requests_per_day)?,
         tokens_per_minute: positive("tokens_per_minute", view.tokens_per_minute)?,
+        budget: view.budget.as_ref().map(budget).transpose()?,
     })
+}
+
+fn budget(view: &BudgetView) -> Result<Budget, ApiError> {
+    let wrong = |error| ApiError::validation(format!("{error}")).about("limits.budget.currency");
+    let budget = Budget {
+        currency: view.currency.parse().map_err(wrong)?,
+        day: positive("budget.day_microunits", view.day_microunits)?,
+        month: positive("budget.month_microunits", view.month_microunits)?,
+    };
+    if budget.day.is_none() && budget.month.is_none() {
+        let message = "a budget says what may be spent in a day, in a month, or in both";
+        return Err(ApiError::validation(message).about("limits.budget"));
+    }
+    Ok(budget)
 }
 
 /// A limit that is at least 1 where it is given: a key that may do nothing is a revoked one.

@@ -9,6 +9,7 @@ use poem_openapi::{ApiResponse, Object};
 use crate::auth::Issued;
 use crate::model::clock::Timestamp;
 use crate::model::key::{ApiKey, Limits};
+use crate::model::money::Period;
 
 /// The limits of a key.
 #[derive(Debug, Default, Object)]
@@ -24,8 +25,21 @@ pub struct LimitsView {
     pub requests_per_day: Option<u32>,
     /// Tokens of calls in any minute.
     pub tokens_per_minute: Option<u64>,
-    /// Not enforced by this version, so refused.
-    pub budget: Option<u64>,
+    /// What it may spend. With a budget it may use only models that have a price in its currency.
+    pub budget: Option<BudgetView>,
+}
+
+/// What a key may spend, in millionths of the currency's unit: at least one of the two. Keys of a rotation family spend
+/// together.
+#[derive(Debug, Object)]
+#[oai(rename = "Budget", deny_unknown_fields, skip_serializing_if_is_none)]
+pub struct BudgetView {
+    /// The currency, as three capital letters.
+    pub currency: String,
+    /// On any day, by UTC.
+    pub day_microunits: Option<u64>,
+    /// In any calendar month, by UTC.
+    pub month_microunits: Option<u64>,
 }
 
 /// What a new key is to be.
@@ -238,7 +252,11 @@ impl KeyExtent {
             requests_per_minute: key.limits.requests_per_minute.map(NonZeroU32::get),
             requests_per_day: key.limits.requests_per_day.map(NonZeroU32::get),
             tokens_per_minute: key.limits.tokens_per_minute.map(NonZeroU64::get),
-            budget: None,
+            budget: key.limits.budget.map(|budget| BudgetView {
+                currency: budget.currency.to_string(),
+                day_microunits: budget.limit(Period::Day),
+                month_microunits: budget.limit(Period::Month),
+            }),
         });
         Self {
             scopes: key.scopes.iter().map(|scope| scope.label().to_owned()).collect(),

@@ -10,7 +10,8 @@ use super::super::error::{ApiError, Code};
 use super::super::guard::{Authorized, NoBody, ToAdmin};
 use super::super::{Tag, page};
 use super::{Removed, by};
-use crate::model::catalogue::{Model, Price, Target};
+use crate::model::catalogue::{Model, Target};
+use crate::model::money::Price;
 use crate::model::upstream::Source;
 
 /// One place that serves a model.
@@ -26,16 +27,24 @@ pub struct TargetView {
     pub weight: Option<u32>,
 }
 
-/// What tokens cost, in millionths of the currency's unit per million tokens.
+/// What a model costs, in millionths of the currency's unit.
 #[derive(Debug, Object)]
-#[oai(rename = "Price", deny_unknown_fields)]
+#[oai(rename = "Price", deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct PriceView {
     /// The currency, as three capital letters.
     pub currency: String,
-    /// Of input.
+    /// Of a million tokens of input; nothing unless told.
+    #[oai(default)]
     pub input: u64,
-    /// Of output.
+    /// Of a million tokens of output; nothing unless told.
+    #[oai(default)]
     pub output: u64,
+    /// Of a million tokens of input that the upstream had in its cache; as much as other input unless told.
+    pub cached: Option<u64>,
+    /// Of an image; nothing unless told.
+    pub image: Option<u64>,
+    /// Of a second of film; nothing unless told.
+    pub second: Option<u64>,
 }
 
 /// What a model is to be.
@@ -137,11 +146,7 @@ impl ModelsApi {
             targets: body.targets.into_iter().map(target).collect::<Result<_, _>>()?,
             context_length: positive("context_length", body.context_length)?,
             max_tokens: positive("max_tokens", body.max_tokens)?,
-            price: body.price.map(|price| Price {
-                currency: price.currency,
-                input: price.input,
-                output: price.output,
-            }),
+            price: body.price.map(price).transpose()?,
         };
         authorized.services.curator.put_model(model.clone(), by).await?;
         Ok(Json(RegisteredModel::new(&model, Source::Store)))
@@ -175,6 +180,18 @@ fn target(view: TargetView) -> Result<Target, ApiError> {
     })
 }
 
+fn price(view: PriceView) -> Result<Price, ApiError> {
+    let wrong = |error| ApiError::validation(format!("price.currency: {error}")).about("price.currency");
+    Ok(Price {
+        currency: view.currency.parse().map_err(wrong)?,
+        input: view.input,
+        output: view.output,
+        cached: view.cached,
+        image: view.image,
+        second: view.second,
+    })
+}
+
 fn positive(field: &'static str, number: Option<u32>) -> Result<Option<NonZeroU32>, ApiError> {
     let zero = || ApiError::validation(format!("{field} must be at least 1")).about(field);
     number
@@ -194,10 +211,13 @@ impl RegisteredModel {
             targets: model.targets.iter().map(target).collect(),
             context_length: model.context_length.map(NonZeroU32::get),
             max_tokens: model.max_tokens.map(NonZeroU32::get),
-            price: model.price.as_ref().map(|price| PriceView {
-                currency: price.currency.clone(),
+            price: model.price.map(|price| PriceView {
+                currency: price.currency.to_string(),
                 input: price.input,
                 output: price.output,
+                cached: price.cached,
+                image: price.image,
+                second: price.second,
             }),
             source: source.label().to_owned(),
         }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::auth::{KeyChange, KeyError, Rotation};
 use crate::model::key::ApiKey;
+use crate::model::money::Budget;
 
 /// The actor that the holder of a key is, by way of authentication.
 fn holder(relay: &Relay, issued: &Issued) -> Actor {
@@ -141,6 +142,16 @@ fn is_wider(key: &ApiKey, root: &ApiKey) -> bool {
 }
 
 prop_compose! {
+    fn any_budget()(currency in prop::sample::select(&["CNY", "USD"][..]), day in 0_u64..4, month in 1_u64..4) -> Budget {
+        Budget {
+            currency: currency.parse().unwrap(),
+            day: NonZeroU64::new(day),
+            month: NonZeroU64::new(month),
+        }
+    }
+}
+
+prop_compose! {
     fn any_spec()(
         scopes in prop::collection::vec(prop::sample::select(Scope::ALL), 0..3),
         bearer_only: bool,
@@ -150,6 +161,7 @@ prop_compose! {
         minute in prop::option::of(1_u32..4),
         day in prop::option::of(1_u32..4),
         tokens in prop::option::of(1_u64..4),
+        budget in prop::option::of(any_budget()),
     ) -> KeySpec {
         KeySpec {
             scopes: Scopes::of(scopes.into_iter().chain([Scope::Admin])),
@@ -161,6 +173,7 @@ prop_compose! {
                 requests_per_minute: minute.and_then(NonZeroU32::new),
                 requests_per_day: day.and_then(NonZeroU32::new),
                 tokens_per_minute: tokens.and_then(NonZeroU64::new),
+                budget,
             },
             ..spec([])
         }

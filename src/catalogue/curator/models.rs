@@ -4,6 +4,7 @@ use super::{By, Curator, Edit};
 use crate::catalogue::error::CurateError;
 use crate::model::catalogue::{Model, Target};
 use crate::model::media::MediaModel;
+use crate::model::money::Price;
 use crate::model::operation::Protocol;
 use crate::model::upstream::Source;
 
@@ -23,12 +24,9 @@ impl Curator {
             self.check_upstream(target, model.targets.len())?;
         }
         if let Some(price) = &model.price {
-            let is_code = price.currency.len() == 3 && price.currency.bytes().all(|byte| byte.is_ascii_uppercase());
-            if !is_code {
-                return Err(CurateError::invalid(
-                    "price.currency",
-                    "must be three capital letters, such as USD",
-                ));
+            let too_much = |part: &&(&str, Option<u64>)| part.1.is_some_and(|amount| amount > Price::MOST);
+            if let Some((part, _)) = price.parts().iter().find(too_much) {
+                return Err(CurateError::invalid(part, "must be at most 1000000000000"));
             }
         }
         if turn.stored.models.get(&model.name) == Some(&model) {

@@ -30,7 +30,7 @@ pub(super) struct Grant {
 }
 
 /// What a key may take at once and in a length of time; what is missing is as the server decides.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub(super) struct Limits {
     /// Submits in flight at once, instead of `PER_KEY_MAX_CONCURRENT`
     #[arg(long, value_name = "N")]
@@ -52,6 +52,20 @@ pub(super) struct Limits {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tokens_per_minute: Option<u64>,
+    /// What it may spend by UTC, in millionths, as USD,day=5000000,month=100000000
+    #[arg(long, value_name = "CURRENCY,day=N,month=N", value_parser = budget)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) budget: Option<Budget>,
+}
+
+/// What a key may spend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Budget {
+    currency: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    day_microunits: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    month_microunits: Option<u64>,
 }
 
 impl Limits {
@@ -88,6 +102,7 @@ enum Field {
     RequestsPerMinute,
     RequestsPerDay,
     TokensPerMinute,
+    Budget,
 }
 
 impl Change {
@@ -127,6 +142,7 @@ impl Change {
             requests_per_minute: given.requests_per_minute.or(limits.requests_per_minute),
             requests_per_day: given.requests_per_day.or(limits.requests_per_day),
             tokens_per_minute: given.tokens_per_minute.or(limits.tokens_per_minute),
+            budget: given.budget.clone().or(limits.budget),
         };
         for field in self.clear {
             let contradicts = match field {
@@ -138,6 +154,7 @@ impl Change {
                 Field::RequestsPerMinute => lift(&mut limits.requests_per_minute, given.requests_per_minute),
                 Field::RequestsPerDay => lift(&mut limits.requests_per_day, given.requests_per_day),
                 Field::TokensPerMinute => lift(&mut limits.tokens_per_minute, given.tokens_per_minute),
+                Field::Budget => lift(&mut limits.budget, given.budget.as_ref()),
             };
             if contradicts {
                 return Err(CliError::Usage(
@@ -165,9 +182,33 @@ fn clear(patch: &mut Map<String, Value>, name: &str) -> bool {
 }
 
 /// Takes a limit away, and says whether it was given.
-fn lift<T: Copy>(limit: &mut Option<T>, given: Option<T>) -> bool {
+fn lift<T, G>(limit: &mut Option<T>, given: Option<G>) -> bool {
     *limit = None;
     given.is_some()
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    let wrong = || "write three letters and what may be spent, as USD,day=5000000,month=100000000".to_owned();
+    let mut parts = text.split(',');
+    let mut budget = Budget {
+        currency: parts.next().unwrap_or_default().to_owned(),
+        day_microunits: None,
+        month_microunits: None,
+    };
+    for part in parts {
+        let (name, amount) = part.split_once('=').ok_or_else(wrong)?;
+        let amount = amount.parse().map_err(|_| wrong())?;
+        let old = match name {
+            "day" => budget.day_microunits.replace(amount),
+            "month" => budget.month_microunits.replace(amount),
+            _ => return Err(wrong()),
+        };
+        if old.is_some() {
+            return Err(wrong());
+        }
+    }
+    let says_something = budget.day_microunits.is_some() || budget.month_microunits.is_some();
+    if says_something { Ok(budget) } else { Err(wrong()) }
 }
 
 fn scopes() -> PossibleValuesParser {

@@ -54,14 +54,15 @@ fn listed() -> Value {
 fn create_takes_jimeng_relays_flags_and_ours() {
     let KeyAction::Create(create) = parse(
         "create -description -my_farm -expires-at=2030-01-01T00:00:00Z --scope relay,admin --scheme bearer \
-         --model jimeng~t2i~v40 --concurrency 4 --requests-per-minute 60 --requests-per-day 500 --tokens-per-minute 9000",
+         --model jimeng~t2i~v40 --concurrency 4 --requests-per-minute 60 --requests-per-day 500 --tokens-per-minute 9000 \
+         --budget USD,month=70,day=5",
     )
     .unwrap() else {
         panic!()
     };
     assert_eq!(
         compact(&NewKey::from(create)),
-        r#"{"description":"-my farm","expires_at":"2030-01-01T00:00:00Z","scopes":["relay","admin"],"schemes":["bearer"],"models":["jimeng_t2i_v40"],"limits":{"concurrency":4,"requests_per_minute":60,"requests_per_day":500,"tokens_per_minute":9000}}"#
+        r#"{"description":"-my farm","expires_at":"2030-01-01T00:00:00Z","scopes":["relay","admin"],"schemes":["bearer"],"models":["jimeng_t2i_v40"],"limits":{"concurrency":4,"requests_per_minute":60,"requests_per_day":500,"tokens_per_minute":9000,"budget":{"currency":"USD","day_microunits":5,"month_microunits":70}}}"#
     );
 }
 
@@ -78,6 +79,10 @@ fn what_cannot_be_right_is_a_usage_error() {
     for line in [
         "create --expires-at tomorrow",
         "create --scope root",
+        "create --budget USD",
+        "create --budget USD,day=x",
+        "create --budget USD,day=1,day=2",
+        "create --budget USD,year=1",
         "create --scheme basic",
         "revoke",
         "revoke --id 7",

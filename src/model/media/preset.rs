@@ -36,6 +36,15 @@ impl MediaModel {
         let is_image = name.starts_with("jimeng_") && !FILMS.iter().any(|part| name.contains(part));
         is_image.then(|| Self::Image(ImageModel(name.to_owned())))
     }
+
+    /// What it is upstream.
+    #[must_use]
+    pub fn req_key(&self) -> &str {
+        match self {
+            Self::Image(model) => model.req_key(),
+            Self::Video(model) => model.req_key(),
+        }
+    }
 }
 
 /// A model that makes pictures, by its `req_key`.

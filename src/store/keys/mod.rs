@@ -1,10 +1,11 @@
 //! Client keys: the record, the digest that finds a bearer, the sealed secret.
 
-mod v1;
+mod older;
 
 use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
+use self::older::Row;
 use crate::crypto::digest::Digest;
 use crate::model::id::KeyId;
 use crate::model::key::ApiKey;
@@ -49,7 +50,8 @@ pub fn all(rows: &mut impl Rows) -> Result<Vec<KeyRow>, StoreError> {
 /// A row of any version. One that is written anew is of the present one.
 fn decode(bytes: &[u8]) -> Result<KeyRow, StoreError> {
     match bytes.first() {
-        Some(&v1::VERSION) => codec::decode_as::<v1::Row>(TABLE, v1::VERSION, bytes).map(KeyRow::from),
+        Some(&older::FIRST) => codec::decode_as::<Row<older::First>>(TABLE, older::FIRST, bytes).map(KeyRow::from),
+        Some(&older::SECOND) => codec::decode_as::<Row<older::Second>>(TABLE, older::SECOND, bytes).map(KeyRow::from),
         _ => codec::decode_as(TABLE, VERSION, bytes),
     }
 }
@@ -68,5 +70,5 @@ impl Tables<'_> {
     }
 }
 
-/// The version byte of the rows that are written: limits of requests and tokens came with it.
-const VERSION: u8 = 2;
+/// The version byte of the rows that are written: budgets came with it.
+const VERSION: u8 = 3;

@@ -31,6 +31,8 @@ pub const CONNECTIONS: &str = "tollgate_connections_open";
 pub const STREAMS: &str = "tollgate_streams_open";
 /// Tokens that calls used. Labels: `direction`, `model`.
 pub const TOKENS: &str = "tollgate_tokens_total";
+/// What calls cost, in millionths of the currency's unit. Labels: `currency`, `model`.
+pub const COST: &str = "tollgate_cost_microunits_total";
 /// What Tollgate added to a call: total minus upstream. Seconds. Label: `operation`.
 pub const OVERHEAD: &str = "tollgate_overhead_seconds";
 /// Calls between admission and settlement. Label: `operation`.
@@ -154,6 +156,7 @@ pub fn describe_all() {
     gauge!(STREAMS).set(0.0);
     describe_counter!(TOKENS, "Tokens that calls used");
     tokens(None, Usage::default());
+    describe_counter!(COST, "What calls cost, in millionths of the currency's unit");
     describe_counter!(REJECTIONS, "Calls that were not admitted");
     describe_gauge!(QUEUE_DEPTH, "Calls that wait at an account's gate");
     describe_gauge!(QUEUE_CAPACITY, "How many may wait at an account's gate");
@@ -259,6 +262,12 @@ pub fn tokens(model: Option<&str>, usage: Usage) {
     for (direction, tokens) in [("input", usage.input), ("output", usage.output)] {
         counter!(TOKENS, "direction" => direction, "model" => model.to_owned()).increment(tokens);
     }
+}
+
+/// A call cost so much. Only models with a price have one, which are registered, or lead to one that is.
+pub fn cost(currency: &str, model: &str, microunits: u64) {
+    let labels = [("currency", currency.to_owned()), ("model", model.to_owned())];
+    counter!(COST, &labels).increment(microunits);
 }
 
 /// A call in flight.

@@ -19,6 +19,7 @@ pub fn of(request: &[u8], reply: &[u8]) -> (Usage, Source) {
     let estimated = || Usage {
         input: estimate::input(request),
         output: estimate::output(reply),
+        cached: 0,
     };
     reported(reply).map_or_else(|| (estimated(), Source::Estimated), |usage| (usage, Source::Reported))
 }
@@ -43,6 +44,17 @@ pub(super) struct Counts {
     output: Option<u64>,
     #[serde(rename = "total_tokens", default, deserialize_with = "lenient")]
     total: Option<u64>,
+    #[serde(rename = "prompt_tokens_details", default, deserialize_with = "lenient")]
+    prompt_details: Option<Details>,
+    #[serde(rename = "input_tokens_details", default, deserialize_with = "lenient")]
+    input_details: Option<Details>,
+}
+
+/// What the input was, in part.
+#[derive(Debug, Default, Deserialize)]
+struct Details {
+    #[serde(rename = "cached_tokens", default, deserialize_with = "lenient")]
+    cached: Option<u64>,
 }
 
 impl Counts {
@@ -57,7 +69,9 @@ impl Counts {
             (None, Some(output)) => (rest(output), output),
             (None, None) => (self.total?, 0),
         };
-        Some(Usage { input, output })
+        let details = self.prompt_details.as_ref().or(self.input_details.as_ref());
+        let cached = details.and_then(|details| details.cached).unwrap_or(0).min(input);
+        Some(Usage { input, output, cached })
     }
 }
 
@@ -70,7 +84,20 @@ mod tests {
     }
 
     fn tokens(input: u64, output: u64) -> Usage {
-        Usage { input, output }
+        Usage {
+            input,
+            output,
+            cached: 0,
+        }
+    }
+
+    #[test]
+    fn cached_tokens_are_read_in_both_spellings_and_are_never_more_than_the_input() {
+        let cached = |body: &str| usage(body).unwrap().cached;
+        let chat = r#"{"prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}"#;
+        let responses = r#"{"input_tokens":7,"output_tokens":5,"input_tokens_details":{"cached_tokens":9}}"#;
+        let odd = r#"{"prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":[]}"#;
+        assert_eq!((cached(chat), cached(responses), cached(odd)), (4, 7, 0));
     }
 
     #[test]
@@ -130,8 +157,8 @@ mod tests {
     fn what_nobody_reported_is_estimated_from_the_text() {
         let request = br#"{"messages":[{"role":"user","content":"abcd"}]}"#;
         let reply = br#"{"choices":[{"message":{"content":"abcdefgh"}}]}"#;
-        assert_eq!(of(request, reply), (Usage { input: 5, output: 2 }, Source::Estimated));
+        assert_eq!(of(request, reply), (tokens(5, 2), Source::Estimated));
         let reply = br#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
-        assert_eq!(of(request, reply), (Usage { input: 1, output: 2 }, Source::Reported));
+        assert_eq!(of(request, reply), (tokens(1, 2), Source::Reported));
     }
 }

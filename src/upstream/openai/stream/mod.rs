@@ -138,6 +138,7 @@ impl Stream {
         let estimated = || Usage {
             input: input(),
             output: self.told.said.tokens(),
+            cached: 0,
         };
         let reported = self.told.usage.map(|usage| (usage, Source::Reported));
         reported.unwrap_or_else(|| (estimated(), Source::Estimated))

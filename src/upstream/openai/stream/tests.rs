@@ -2,6 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn tokens(input: u64, output: u64) -> Usage {
+    Usage {
+        input,
+        output,
+        cached: 0,
+    }
+}
+
 /// A stream that was read to its end.
 fn read(extra: Extra, chunks: &[&str]) -> (Stream, Vec<String>) {
     let mut passed = Vec::new();
@@ -32,7 +40,7 @@ fn where_nothing_is_hidden_every_chunk_passes_at_once_as_it_came() {
     let (stream, passed) = read(Extra::Shown, &chunks);
     assert_eq!(passed, chunks);
     assert_eq!(stream.ending(), Ending::Complete);
-    assert_eq!(stream.usage(|| 0), (Usage { input: 7, output: 5 }, Source::Reported));
+    assert_eq!(stream.usage(|| 0), (tokens(7, 5), Source::Reported));
 }
 
 #[test]
@@ -40,7 +48,7 @@ fn the_extra_usage_chunk_is_hidden_and_every_other_frame_passes_alone() {
     let whole = [HELLO, STOP, USAGE, DONE].concat();
     let (stream, passed) = read(Extra::Hidden, &[&whole[..10], &whole[10..]]);
     assert_eq!(passed, [HELLO, STOP, DONE]);
-    assert_eq!(stream.usage(|| 0), (Usage { input: 7, output: 5 }, Source::Reported));
+    assert_eq!(stream.usage(|| 0), (tokens(7, 5), Source::Reported));
 }
 
 #[test]
@@ -55,7 +63,7 @@ fn a_usage_beside_choices_and_an_empty_chunk_without_usage_are_not_hidden() {
 #[test]
 fn usage_that_nobody_reported_is_estimated_from_the_text_that_passed() {
     let (stream, _) = read(Extra::Shown, &[HELLO, HELLO, DONE]);
-    assert_eq!(stream.usage(|| 9), (Usage { input: 9, output: 5 }, Source::Estimated));
+    assert_eq!(stream.usage(|| 9), (tokens(9, 5), Source::Estimated));
 }
 
 #[test]
@@ -125,12 +133,12 @@ fn a_response_is_read_by_the_types_of_its_events() {
     let audio = "data: {\"type\":\"response.audio.delta\",\"delta\":\"UklGRg==\"}\n\n";
     let (stream, _) = read(Extra::Shown, &[created, delta, tool, audio]);
     assert_eq!(stream.ending(), Ending::Truncated);
-    assert_eq!(stream.usage(|| 1), (Usage { input: 1, output: 2 }, Source::Estimated));
+    assert_eq!(stream.usage(|| 1), (tokens(1, 2), Source::Estimated));
     let completed =
         "data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":5}}}\n\n";
     let (stream, _) = read(Extra::Shown, &[created, delta, completed]);
     assert_eq!(stream.ending(), Ending::Complete);
-    assert_eq!(stream.usage(|| 0), (Usage { input: 7, output: 5 }, Source::Reported));
+    assert_eq!(stream.usage(|| 0), (tokens(7, 5), Source::Reported));
     assert_eq!(ending(&[&completed.replace("completed", "failed")]), Ending::Failed);
 }
 

@@ -1,12 +1,14 @@
 //! Models that were registered here.
 
+mod older;
+
 use redb::ReadableTable;
 
-use super::codec;
-use super::error::StoreError;
-use super::schema::Rows;
-use super::tables::Tables;
 use crate::model::catalogue::Model;
+use crate::store::codec;
+use crate::store::error::StoreError;
+use crate::store::schema::Rows;
+use crate::store::tables::Tables;
 
 const TABLE: &str = "models.v1";
 
@@ -15,10 +17,15 @@ const TABLE: &str = "models.v1";
 /// # Errors
 /// [`StoreError`] when a row cannot be read.
 pub fn all(rows: &mut impl Rows) -> Result<Vec<Model>, StoreError> {
-    rows.models()?
-        .iter()?
-        .map(|row| codec::decode(TABLE, row?.1.value()))
-        .collect()
+    rows.models()?.iter()?.map(|row| decode(row?.1.value())).collect()
+}
+
+/// A row of any version. One that is written anew is of the present one.
+fn decode(bytes: &[u8]) -> Result<Model, StoreError> {
+    match bytes.first() {
+        Some(&older::VERSION) => codec::decode_as::<older::Row>(TABLE, older::VERSION, bytes).map(Model::from),
+        _ => codec::decode_as(TABLE, VERSION, bytes),
+    }
 }
 
 impl Tables<'_> {
@@ -27,7 +34,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`] when the row cannot be written.
     pub fn put_model(&mut self, model: &Model) -> Result<(), StoreError> {
-        let value = codec::encode(TABLE, model)?;
+        let value = codec::encode_as(TABLE, VERSION, model)?;
         self.opened().models()?.insert(model.name.as_str(), value.as_slice())?;
         Ok(())
     }
@@ -41,3 +48,6 @@ impl Tables<'_> {
         Ok(())
     }
 }
+
+/// The version byte of the rows that are written: prices of cached input, images and seconds came with it.
+const VERSION: u8 = 2;

@@ -1,6 +1,6 @@
-//! Client keys as the first version wrote them: their limits knew no requests and no tokens.
+//! Client keys as earlier versions wrote them: what has changed since then is their limits.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::Deserialize;
 
@@ -10,21 +10,24 @@ use crate::model::clock::Timestamp;
 use crate::model::id::{KeyId, OwnerId};
 use crate::model::key::{ApiKey, Limits, Schemes, Scopes, Standing};
 
-/// The version byte of such a row.
-pub(super) const VERSION: u8 = 1;
+/// The version byte of rows whose limits are [`First`].
+pub(super) const FIRST: u8 = 1;
 
-/// One client key.
+/// The version byte of rows whose limits are [`Second`].
+pub(super) const SECOND: u8 = 2;
+
+/// One client key, whose limits are `L`.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
-pub(super) struct Row {
-    key: Key,
+pub(super) struct Row<L> {
+    key: Key<L>,
     bearer: Digest,
     sealed: Vec<u8>,
 }
 
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
-struct Key {
+struct Key<L> {
     id: KeyId,
     owner: OwnerId,
     /// The public half: `access_key`.
@@ -38,12 +41,50 @@ struct Key {
     scopes: Scopes,
     schemes: Schemes,
     models: Option<Vec<String>>,
+    limits: L,
+}
+
+/// Limits of the first version: they knew no requests and no tokens.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(super) struct First {
     concurrency: Option<NonZeroU32>,
     queue: Option<u32>,
 }
 
-impl From<Row> for KeyRow {
-    fn from(row: Row) -> Self {
+/// Limits of the second: they knew no budget.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub(super) struct Second {
+    first: First,
+    requests_per_minute: Option<NonZeroU32>,
+    requests_per_day: Option<NonZeroU32>,
+    tokens_per_minute: Option<NonZeroU64>,
+}
+
+impl From<First> for Limits {
+    fn from(limits: First) -> Self {
+        Self {
+            concurrency: limits.concurrency,
+            queue: limits.queue,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Second> for Limits {
+    fn from(limits: Second) -> Self {
+        Self {
+            requests_per_minute: limits.requests_per_minute,
+            requests_per_day: limits.requests_per_day,
+            tokens_per_minute: limits.tokens_per_minute,
+            ..Self::from(limits.first)
+        }
+    }
+}
+
+impl<L: Into<Limits>> From<Row<L>> for KeyRow {
+    fn from(row: Row<L>) -> Self {
         let key = row.key;
         Self {
             key: ApiKey {
@@ -59,11 +100,7 @@ impl From<Row> for KeyRow {
                 scopes: key.scopes,
                 schemes: key.schemes,
                 models: key.models,
-                limits: Limits {
-                    concurrency: key.concurrency,
-                    queue: key.queue,
-                    ..Limits::default()
-                },
+                limits: key.limits.into(),
             },
             bearer: row.bearer,
             sealed: row.sealed,
@@ -78,9 +115,8 @@ mod tests {
     use crate::store::codec;
     use crate::store::keys::{TABLE, decode};
 
-    #[test]
-    fn a_row_of_the_first_version_is_read_with_the_limits_it_had() {
-        let row = Row {
+    fn row<L>(limits: L) -> Row<L> {
+        Row {
             key: Key {
                 id: KeyId::from_bits(7),
                 owner: OwnerId::from_bits(7),
@@ -94,18 +130,45 @@ mod tests {
                 scopes: Scopes::of([Scope::Relay]),
                 schemes: Schemes::of([Scheme::Signed]),
                 models: Some(vec!["m".to_owned()]),
-                concurrency: NonZeroU32::new(3),
-                queue: None,
+                limits,
             },
             bearer: crate::crypto::digest::DigestKey::from_bytes([0; 32].into()).of("t", &[]),
             sealed: vec![1, 2, 3],
-        };
-        let bytes = codec::encode_as(TABLE, VERSION, &row).unwrap();
+        }
+    }
+
+    const LIMITS: First = First {
+        concurrency: NonZeroU32::new(3),
+        queue: None,
+    };
+
+    #[test]
+    fn a_row_of_the_first_version_is_read_with_the_limits_it_had() {
+        let bytes = codec::encode_as(TABLE, FIRST, &row(LIMITS)).unwrap();
 
         let read = decode(&bytes).unwrap();
 
         assert_eq!(read.key.limits.concurrency, NonZeroU32::new(3));
         assert_eq!(read.key.limits.tokens_per_minute, None);
         assert_eq!((read.key.description.as_str(), read.sealed), ("first", vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn a_row_of_the_second_version_is_read_with_the_limits_it_had_and_without_a_budget() {
+        let limits = Second {
+            first: LIMITS,
+            requests_per_minute: None,
+            requests_per_day: NonZeroU32::new(9),
+            tokens_per_minute: NonZeroU64::new(5),
+        };
+        let bytes = codec::encode_as(TABLE, SECOND, &row(limits)).unwrap();
+
+        let limits = decode(&bytes).unwrap().key.limits;
+
+        assert_eq!(
+            (limits.concurrency, limits.requests_per_day, limits.tokens_per_minute),
+            (NonZeroU32::new(3), NonZeroU32::new(9), NonZeroU64::new(5))
+        );
+        assert_eq!(limits.budget, None);
     }
 }
