@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod dispatch;
+pub mod export;
 pub mod import;
 pub mod jobs;
 pub mod model;

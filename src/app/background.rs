@@ -15,7 +15,7 @@ use crate::jobs;
 use crate::model::clock::GuardedClock;
 use crate::store::audit;
 use crate::store::ballast::Ballast;
-use crate::store::maintain::{Retention, Sweep};
+use crate::store::maintain::{Exports, Retention, Sweep};
 use crate::upstream::volcengine;
 
 impl App {
@@ -25,6 +25,7 @@ impl App {
             audit: config.store.audit_retention,
             audit_bytes: config.store.audit_max_bytes,
             tasks: TASKS_KEPT,
+            exports: Exports::None,
         };
         let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
         let ballast = self.ballast.clone();

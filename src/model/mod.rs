@@ -7,6 +7,8 @@ pub mod caller;
 pub mod catalogue;
 pub mod clock;
 pub mod control;
+pub mod day;
+pub mod export;
 pub mod http_url;
 pub mod id;
 pub mod job;

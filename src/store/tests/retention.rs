@@ -2,7 +2,8 @@
 
 use super::super::audit::Verdict;
 use super::super::idempotency::{self, Fate, KeyUse};
-use super::super::maintain::{Retention, Sweep};
+use super::super::exports::{NoteProgress, Progress};
+use super::super::maintain::{Exports, Retention, Sweep};
 use super::super::tasks::{self, OpenIntent};
 use super::chain::verify;
 use super::*;
@@ -20,6 +21,7 @@ const EVERYTHING: Retention = Retention {
     audit: Duration::from_hours(24 * 365),
     audit_bytes: u64::MAX,
     tasks: Duration::from_hours(24 * 365),
+    exports: Exports::None,
 };
 
 fn clocked() -> (Disk, Arc<Wall>, Store) {
@@ -371,4 +373,42 @@ async fn a_sweep_sees_every_submit_however_many_there_are() {
         store.read(|rows| tasks::latest_submits(rows, u64::MAX, 10)).unwrap(),
         []
     );
+}
+
+#[tokio::test]
+async fn what_is_old_waits_for_its_export() {
+    let (_disk, clock, store) = clocked();
+    log(&store, 1..=3).await;
+    clock.forward(DAY * 10);
+    let retention = Retention {
+        audit: DAY,
+        exports: Exports::Daily,
+        ..EVERYTHING
+    };
+
+    retain(&store, retention, clock.wall()).await;
+    assert_eq!(numbers(&store), [1, 2, 3]);
+
+    let last = book(&store)[2].seq;
+    let day = crate::model::day::Day::of(START);
+    store
+        .change(NoteProgress(Progress::Done { day, last }))
+        .await
+        .unwrap();
+    retain(&store, retention, clock.wall()).await;
+    assert_eq!(numbers(&store), [3]);
+}
+
+#[tokio::test]
+async fn a_book_that_is_too_large_does_not_wait_for_its_export() {
+    let (_disk, clock, store) = clocked();
+    log(&store, 1..=50).await;
+    let retention = Retention {
+        audit_bytes: audit_bytes(&store) / 2,
+        exports: Exports::Daily,
+        ..EVERYTHING
+    };
+    retain(&store, retention, clock.wall()).await;
+    assert!(oldest(&store) > 1);
+    assert!(audit_bytes(&store) <= retention.audit_bytes);
 }
