@@ -5,6 +5,7 @@
 
 mod admission;
 mod auth;
+mod aws;
 mod dotenv;
 mod jobs;
 mod mistake;
@@ -22,6 +23,7 @@ mod webhook;
 
 pub use admission::{AccountLimits, Admission, KeyLimits};
 pub use auth::{Auth, Master, Signatures, UnknownTasks};
+pub use aws::{Addressing, Aws, AwsCredentials};
 pub use dotenv::read_dotenv;
 pub use jobs::Jobs;
 pub use mistake::{Mistake, Mistakes};
@@ -64,6 +66,8 @@ pub struct Config {
     pub models: ModelSettings,
     /// What webhooks are signed with, and what they may reach.
     pub webhook: Webhook,
+    /// What opens S3-compatible object storage.
+    pub aws: Aws,
     /// What is logged and who may read the metrics.
     pub telemetry: Telemetry,
     /// What is allowed but may surprise, one sentence each, to be logged once at start.
@@ -129,6 +133,7 @@ impl Config {
         let dashscope = OpenAi::read_dashscope(&mut reader);
         let models = ModelSettings::read(&mut reader);
         let webhook = Webhook::read(&mut reader);
+        let aws = Aws::read(&mut reader);
         let telemetry = Telemetry::read(&mut reader);
         replaced::read(&mut reader);
         warn_of_unknown_names(&mut reader);
@@ -150,6 +155,7 @@ impl Config {
                 dashscope,
                 models,
                 webhook,
+                aws,
                 telemetry,
                 warnings,
             }),
@@ -254,6 +260,14 @@ pub const VARIABLES: &[&str] = &[
     "STORE_CACHE_BYTES",
     "INTERNAL_CALLBACK_SECRET",
     "WEBHOOK_ALLOW",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "DEBUG",

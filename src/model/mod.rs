@@ -16,6 +16,7 @@ pub mod key;
 pub mod lane;
 pub mod legacy;
 pub mod media;
+pub mod object_url;
 pub mod operation;
 pub mod origin;
 pub mod outcome;

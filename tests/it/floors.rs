@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // F2: not each other
     ("store", &["model", "telemetry", "config", "crypto"]),
     ("upstream", &["model", "telemetry", "config", "crypto"]),
+    ("object", &["model", "config"]),
     // F3: not each other
     ("auth", &["model", "telemetry", "config", "crypto", "store"]),
     ("admission", &["model", "telemetry", "config", "crypto", "store"]),
