@@ -7,6 +7,7 @@ mod admission;
 mod auth;
 mod aws;
 mod dotenv;
+mod export;
 mod jobs;
 mod mistake;
 mod openai;
@@ -25,6 +26,7 @@ pub use admission::{AccountLimits, Admission, KeyLimits};
 pub use auth::{Auth, Master, Signatures, UnknownTasks};
 pub use aws::{Addressing, Aws, AwsCredentials};
 pub use dotenv::read_dotenv;
+pub use export::AuditExport;
 pub use jobs::Jobs;
 pub use mistake::{Mistake, Mistakes};
 pub use openai::{Existence, MegaLlm, ModelSettings, OpenAi};
@@ -68,6 +70,8 @@ pub struct Config {
     pub webhook: Webhook,
     /// What opens S3-compatible object storage.
     pub aws: Aws,
+    /// Where the days of the log book are exported to; `None` where they are not.
+    pub audit_export: Option<AuditExport>,
     /// What is logged and who may read the metrics.
     pub telemetry: Telemetry,
     /// What is allowed but may surprise, one sentence each, to be logged once at start.
@@ -134,6 +138,7 @@ impl Config {
         let models = ModelSettings::read(&mut reader);
         let webhook = Webhook::read(&mut reader);
         let aws = Aws::read(&mut reader);
+        let audit_export = AuditExport::read(&mut reader);
         let telemetry = Telemetry::read(&mut reader);
         replaced::read(&mut reader);
         warn_of_unknown_names(&mut reader);
@@ -156,6 +161,7 @@ impl Config {
                 models,
                 webhook,
                 aws,
+                audit_export,
                 telemetry,
                 warnings,
             }),
@@ -268,6 +274,8 @@ pub const VARIABLES: &[&str] = &[
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AUDIT_EXPORT_URL",
+    "AUDIT_EXPORT_FORMAT",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "DEBUG",

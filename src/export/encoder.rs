@@ -5,7 +5,7 @@ use super::row::Row;
 use crate::model::export::Format;
 
 /// Turns rows into the bytes of a file, piece by piece.
-pub enum Encoder {
+pub(super) enum Encoder {
     /// Into lines, as they come.
     Ndjson(Vec<u8>),
     /// Into groups of rows, of which one is held in memory.
@@ -17,7 +17,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`ParquetError`] if the schema were not one, which a test excludes.
-    pub fn new(format: Format) -> Result<Self, ParquetError> {
+    pub(super) fn new(format: Format) -> Result<Self, ParquetError> {
         Ok(match format {
             Format::Ndjson => Self::Ndjson(Vec::new()),
             Format::Parquet => Self::Parquet(Box::new(ParquetWriter::new()?)),
@@ -28,7 +28,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`ParquetError`] when a group of rows cannot be written.
-    pub fn add(&mut self, row: &Row, line: &[u8]) -> Result<(), ParquetError> {
+    pub(super) fn add(&mut self, row: &Row, line: &[u8]) -> Result<(), ParquetError> {
         match self {
             Self::Ndjson(lines) => {
                 lines.extend_from_slice(line);
@@ -40,7 +40,7 @@ impl Encoder {
     }
 
     /// The bytes that are ready.
-    pub fn take(&mut self) -> Vec<u8> {
+    pub(super) fn take(&mut self) -> Vec<u8> {
         match self {
             Self::Ndjson(lines) => std::mem::take(lines),
             Self::Parquet(writer) => writer.take(),
@@ -51,7 +51,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`ParquetError`] when the last group or the footer cannot be written.
-    pub fn finish(self) -> Result<Vec<u8>, ParquetError> {
+    pub(super) fn finish(self) -> Result<Vec<u8>, ParquetError> {
         match self {
             Self::Ndjson(lines) => Ok(lines),
             Self::Parquet(writer) => writer.finish(),

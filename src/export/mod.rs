@@ -7,6 +7,7 @@
 
 mod checkpoint;
 mod column;
+mod daily;
 mod encoder;
 mod name;
 mod parquet;
@@ -16,6 +17,7 @@ mod row;
 pub mod verify;
 
 pub use self::checkpoint::{Checkpoint, DayRows, Disbelief, Signed};
+pub use self::daily::{Daily, DailyError};
 pub use self::column::{Column, Kind};
 pub use self::name::{DayFile, Part};
 pub use self::parquet::ParquetError;

@@ -18,7 +18,7 @@ use super::row::{Cell, Row};
 pub struct ParquetError(#[from] Cause);
 
 /// Writes rows as Parquet into a buffer that its owner empties: at most one group of rows is held, twice.
-pub struct ParquetWriter {
+pub(super) struct ParquetWriter {
     file: SerializedFileWriter<Vec<u8>>,
     columns: Vec<Values>,
     rows: usize,
@@ -42,7 +42,7 @@ impl ParquetWriter {
     ///
     /// # Errors
     /// [`ParquetError`] if the schema were not one, which a test excludes.
-    pub fn new() -> Result<Self, ParquetError> {
+    pub(super) fn new() -> Result<Self, ParquetError> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_created_by(concat!("tollgate ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -60,7 +60,7 @@ impl ParquetWriter {
     ///
     /// # Errors
     /// [`ParquetError`] when it cannot be written.
-    pub fn add(&mut self, row: &Row) -> Result<(), ParquetError> {
+    pub(super) fn add(&mut self, row: &Row) -> Result<(), ParquetError> {
         let mut cells = row.cells().peekable();
         for values in &mut self.columns {
             let cell = cells.next_if(|(column, _)| *column == values.column);
@@ -74,7 +74,7 @@ impl ParquetWriter {
     }
 
     /// The bytes that are ready.
-    pub fn take(&mut self) -> Vec<u8> {
+    pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(self.file.inner_mut())
     }
 
@@ -82,7 +82,7 @@ impl ParquetWriter {
     ///
     /// # Errors
     /// [`ParquetError`] when they cannot be written.
-    pub fn finish(mut self) -> Result<Vec<u8>, ParquetError> {
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, ParquetError> {
         self.write_group()?;
         Ok(self.file.into_inner()?)
     }

@@ -155,7 +155,7 @@ impl Row {
 ///
 /// It depends on nothing but what stands in the row, so that the row of a Parquet file gives the same bytes as the line
 /// of an NDJSON file.
-pub fn line<'a>(cells: impl IntoIterator<Item = (&'a str, &'a Cell)>) -> Vec<u8> {
+pub(super) fn line<'a>(cells: impl IntoIterator<Item = (&'a str, &'a Cell)>) -> Vec<u8> {
     let mut line = Vec::with_capacity(512);
     let mut separator = b'{';
     for (name, cell) in cells {

@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("record", &["model", "telemetry", "config", "crypto", "store"]),
     ("import", &["model", "telemetry", "config", "crypto", "store"]),
     ("catalogue", &["model", "telemetry", "config", "crypto", "store"]),
+    ("export", &["model", "telemetry", "config", "crypto", "store", "object"]),
     // F4: never asks the store
     ("dispatch", &["model", "telemetry", "config", "crypto", "upstream"]),
     // F5
@@ -62,6 +63,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "record",
             "import",
             "catalogue",
+            "export",
             "relay",
             "jobs",
         ],
@@ -83,6 +85,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "record",
             "import",
             "catalogue",
+            "export",
             "dispatch",
             "relay",
             "jobs",
@@ -102,6 +105,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "auth",
             "import",
             "catalogue",
+            "export",
             "api",
             "server",
             "sandbox",

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Binary, Payload};
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, Registry};
 use poem_openapi::{ApiResponse, Object};
 
 use crate::api::Services;
