@@ -33,6 +33,7 @@ pub(super) struct Wanted {
 
 /// A signed statement about the log book.
 #[derive(Debug, Object)]
+#[oai(rename = "SignedCheckpoint")]
 pub struct CheckpointView {
     /// The sequence number of the entry that it is about.
     pub seq: u64,

@@ -34,6 +34,7 @@ pub struct AuditPage {
 
 /// One end of the chain.
 #[derive(Debug, Object)]
+#[oai(rename = "ChainLink")]
 pub struct LinkView {
     /// The sequence number of the last entry.
     pub seq: u64,
@@ -45,6 +46,7 @@ pub struct LinkView {
 
 /// Where the chain is broken.
 #[derive(Debug, Object)]
+#[oai(rename = "ChainBreak")]
 pub struct Break {
     /// The first entry that does not hang on the one before.
     pub at: u64,
@@ -54,7 +56,7 @@ pub struct Break {
 
 /// What verifying the log book found.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "ChainVerification", skip_serializing_if_is_none)]
 pub struct Verification {
     /// Whether every entry hangs on the one before, from the first kept one to the head.
     pub intact: bool,
@@ -97,7 +99,7 @@ impl AuditApi {
     /// Read the log book
     ///
     /// Newest first unless told otherwise. Bodies are not in it: keyed digests, sizes and models are.
-    #[oai(path = "/admin/audit", method = "get", operation_id = "listAudit")]
+    #[oai(path = "/admin/audit", method = "get", operation_id = "audit_list")]
     async fn list(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -135,7 +137,7 @@ impl AuditApi {
     ///
     /// Walks the chain from the first kept entry to the head. With `expect`, also proves that a head you kept outside is
     /// still part of it.
-    #[oai(path = "/admin/audit/verify", method = "get", operation_id = "verifyAudit")]
+    #[oai(path = "/admin/audit/verify", method = "get", operation_id = "audit_verify")]
     async fn verify(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -183,7 +185,7 @@ impl AuditApi {
     ///
     /// Kept entries as one flat table, oldest first: all of them, or those of some days. Both formats have the same
     /// columns.
-    #[oai(path = "/admin/audit/export", method = "get", operation_id = "exportAudit")]
+    #[oai(path = "/admin/audit/export", method = "get", operation_id = "audit_exportEntries")]
     async fn export(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -209,7 +211,7 @@ impl AuditApi {
     #[oai(
         path = "/admin/audit/checkpoint",
         method = "get",
-        operation_id = "getAuditCheckpoint"
+        operation_id = "audit_getCheckpoint"
     )]
     async fn checkpoint(
         &self,
@@ -224,7 +226,7 @@ impl AuditApi {
     #[oai(
         path = "/admin/audit/checkpoint/:day",
         method = "get",
-        operation_id = "getAuditDayCheckpoint"
+        operation_id = "audit_getDayCheckpoint"
     )]
     async fn day_checkpoint(
         &self,
@@ -238,7 +240,7 @@ impl AuditApi {
     /// Resolve an unknown outcome
     ///
     /// Says what really came of a call whose outcome stayed unknown: it was never done, or it created this task.
-    #[oai(path = "/admin/audit/:id/resolve", method = "post", operation_id = "resolveIntent")]
+    #[oai(path = "/admin/audit/:id/resolve", method = "post", operation_id = "audit_resolve")]
     async fn resolve(
         &self,
         authorized: Authorized<ToAdmin, Json<ResolveIntent>>,
