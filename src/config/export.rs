@@ -18,9 +18,6 @@ impl AuditExport {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let url = reader.value("AUDIT_EXPORT_URL", url);
         let formats = reader.value("AUDIT_EXPORT_FORMAT", formats);
-        if formats.is_some() && reader.text("AUDIT_EXPORT_URL").is_none() {
-            reader.warn("AUDIT_EXPORT_FORMAT has no effect without AUDIT_EXPORT_URL");
-        }
         Some(Self {
             url: url?,
             formats: formats.unwrap_or_else(|| vec![Format::Parquet]),
@@ -55,10 +52,10 @@ mod tests {
     use super::*;
     use crate::config::MapVars;
 
-    fn read(vars: &MapVars) -> (Option<AuditExport>, usize, usize) {
+    fn read(vars: &MapVars) -> (Option<AuditExport>, usize) {
         let mut reader = Reader::new(vars);
         let read = AuditExport::read(&mut reader);
-        (read, reader.mistakes.len(), reader.warnings.len())
+        (read, reader.mistakes.len())
     }
 
     #[test]
@@ -73,9 +70,9 @@ mod tests {
 
     #[test]
     fn nothing_is_exported_without_a_place() {
-        assert_eq!(read(&MapVars::default()), (None, 0, 0));
+        assert_eq!(read(&MapVars::default()), (None, 0));
         let vars = MapVars::default().with("AUDIT_EXPORT_FORMAT", "parquet");
-        assert_eq!(read(&vars), (None, 0, 1));
+        assert_eq!(read(&vars), (None, 0));
     }
 
     #[test]

@@ -116,18 +116,19 @@ impl Checkpoint {
     /// What is signed.
     fn message(&self, key: &PublicKey) -> String {
         let Self { store, head, day } = self;
-        let mut text = format!(
-            "{TITLE}\nstore: {store}\nseq: {}\ndigest: {}\ntime: {}\n",
-            head.seq, head.digest, head.at
-        );
-        if let Some(rows) = day {
-            text.push_str(&format!(
+        let day = day.map(|rows| {
+            format!(
                 "day: {}\nfirst: {}\nbefore: {}\nrows: {}\n",
                 rows.day, rows.first, rows.before, rows.rows
-            ));
-        }
-        text.push_str(&format!("key: {key}\n"));
-        text
+            )
+        });
+        format!(
+            "{TITLE}\nstore: {store}\nseq: {}\ndigest: {}\ntime: {}\n{}key: {key}\n",
+            head.seq,
+            head.digest,
+            head.at,
+            day.unwrap_or_default()
+        )
     }
 }
 

@@ -17,8 +17,8 @@ mod row;
 pub mod verify;
 
 pub use self::checkpoint::{Checkpoint, DayRows, Disbelief, Signed};
-pub use self::daily::{Daily, DailyError};
 pub use self::column::{Column, Kind};
+pub use self::daily::{Daily, DailyError};
 pub use self::name::{DayFile, Part};
 pub use self::parquet::ParquetError;
 pub use self::reading::{Piece, Reading, ReadingError};

@@ -70,7 +70,12 @@ mod tests {
         ] {
             assert_eq!(name.parse::<DayFile>().unwrap().to_string(), name);
         }
-        for name in ["audit-2026-02-24", "audit-2026-2-24.ndjson", "2026-02-24.ndjson", "audit-2026-02-24.ndjson.tmp"] {
+        for name in [
+            "audit-2026-02-24",
+            "audit-2026-2-24.ndjson",
+            "2026-02-24.ndjson",
+            "audit-2026-02-24.ndjson.tmp",
+        ] {
             assert_eq!(name.parse::<DayFile>(), Err(ParseNameError), "{name}");
         }
     }

@@ -157,22 +157,21 @@ impl Values {
 
 /// The schema in Parquet's own words.
 fn schema() -> String {
-    let mut schema = String::from("message entry {\n");
-    for column in Column::ALL {
+    let field = |column: &Column| {
         let presence = if column.is_required() { "required" } else { "optional" };
         let (physical, logical) = match column.kind() {
             Kind::Number => ("int64", ""),
             Kind::Moment => ("int64", " (TIMESTAMP(MICROS,true))"),
             Kind::Text => ("binary", " (STRING)"),
         };
-        schema.push_str(&format!("  {presence} {physical} {}{logical};\n", column.name()));
-    }
-    schema.push('}');
-    schema
+        format!("  {presence} {physical} {}{logical};\n", column.name())
+    };
+    let fields: Vec<String> = Column::ALL.iter().map(field).collect();
+    format!("message entry {{\n{}}}", fields.concat())
 }
 
 /// Most rows of one group.
-const GROUP_ROWS: usize = 50_000;
+const GROUP_ROWS: usize = 20_000;
 
 /// At this many bytes of values a group is written, however few rows it has.
 const GROUP_BYTES: usize = 16 << 20;

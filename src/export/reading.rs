@@ -5,10 +5,10 @@ use crate::store::audit::{self, Order};
 use crate::store::error::StoreError;
 
 use super::encoder::Encoder;
-use crate::model::export::Format;
 use super::parquet::ParquetError;
 use super::root::Root;
 use super::row::Row;
+use crate::model::export::Format;
 
 /// Why an export stops.
 #[derive(Debug, thiserror::Error)]

@@ -18,10 +18,7 @@ impl Root {
     /// Before the first row.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            hash: [0; 32],
-            rows: 0,
-        }
+        Self { hash: [0; 32], rows: 0 }
     }
 
     /// Takes in one row.

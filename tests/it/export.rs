@@ -260,7 +260,10 @@ async fn the_command_writes_days_that_anybody_can_check() {
     assert_eq!(said.code, Some(1));
     let report: Value = serde_json::from_str(&said.output).unwrap();
     let finding = report["findings"][0].as_str().unwrap();
-    assert!(finding.ends_with("its rows are not those that were signed"), "{finding}");
+    assert!(
+        finding.ends_with("its rows are not those that were signed"),
+        "{finding}"
+    );
 
     let wrong = ["audit", "verify", "--export", to_dir, "--public-key", OTHER_KEY];
     let said = stranger.run(&wrong);
@@ -349,11 +352,7 @@ fn daily(relay: &Relay, folder: &Path) -> Daily {
         .with("AUDIT_EXPORT_URL", &folder.display().to_string())
         .with("AUDIT_EXPORT_FORMAT", "parquet,ndjson");
     let config = Config::parse(&vars).unwrap();
-    Daily::new(
-        relay.services().store.clone(),
-        config.audit_export.unwrap(),
-        config.aws,
-    )
+    Daily::new(relay.services().store.clone(), config.audit_export.unwrap(), config.aws)
 }
 
 async fn checked(relay: &Relay, folder: &Path) -> verify::Report {

@@ -213,10 +213,7 @@ impl AuditApi {
         method = "get",
         operation_id = "audit_getCheckpoint"
     )]
-    async fn checkpoint(
-        &self,
-        authorized: Authorized<ToAdmin, NoBody>,
-    ) -> Result<Json<CheckpointView>, ApiError> {
+    async fn checkpoint(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<CheckpointView>, ApiError> {
         Ok(Json(export::of_head(&authorized.services).await?))
     }
 

@@ -208,7 +208,9 @@ impl Export {
             return days.run(target, output).await;
         }
         let [format] = self.format[..] else {
-            return Err(CliError::Usage("one file has one format; --to-dir takes both".to_owned()));
+            return Err(CliError::Usage(
+                "one file has one format; --to-dir takes both".to_owned(),
+            ));
         };
         export::run(export::Wanted { format, from, to }, self.out.as_deref(), target).await
     }

@@ -46,11 +46,7 @@ pub struct UnreadableFolder {
 ///
 /// # Errors
 /// [`UnreadableFolder`]. Whatever is wrong with a file is a finding.
-pub fn folder(
-    folder: &Path,
-    key: &PublicKey,
-    mut looked_at: impl FnMut(DayFile),
-) -> Result<Report, UnreadableFolder> {
+pub fn folder(folder: &Path, key: &PublicKey, mut looked_at: impl FnMut(DayFile)) -> Result<Report, UnreadableFolder> {
     let days = days(folder).map_err(|source| UnreadableFolder {
         path: folder.to_owned(),
         source,
@@ -94,7 +90,9 @@ pub fn folder(
             }
         }
         if files == 0 {
-            report.find(format_args!("{day} has a checkpoint and no rows: its files are missing"));
+            report.find(format_args!(
+                "{day} has a checkpoint and no rows: its files are missing"
+            ));
         }
         report.days += 1;
         report.first.get_or_insert((day, stated.first));

@@ -22,19 +22,25 @@ pub(super) fn check(
             ));
         }
         if expected > last {
-            return Err(format!("goes on after entry {last}, the last that its checkpoint states"));
+            return Err(format!(
+                "goes on after entry {last}, the last that its checkpoint states"
+            ));
         }
         if seq > expected {
             return Err(format!("has no entry {expected}: a row is missing"));
         }
         if seq < expected {
-            return Err(format!("has entry {seq} where {expected} belongs: rows were moved or doubled"));
+            return Err(format!(
+                "has entry {seq} where {expected} belongs: rows were moved or doubled"
+            ));
         }
         root.add(&bytes);
         expected += 1;
     }
     if expected <= last {
-        return Err(format!("ends before entry {expected}, and its checkpoint states {first} to {last}"));
+        return Err(format!(
+            "ends before entry {expected}, and its checkpoint states {first} to {last}"
+        ));
     }
     if root.digest() != stated.rows {
         return Err("was changed: its rows are not those that were signed".to_owned());

@@ -27,7 +27,10 @@ fn entries(number: u64) -> Vec<Logged> {
     let samples = sample::entries();
     (number * 10 + 1..=number * 10 + 10)
         .map(|seq| {
-            let event = samples[usize::try_from(seq).unwrap() % samples.len()].entry.event.clone();
+            let event = samples[usize::try_from(seq).unwrap() % samples.len()]
+                .entry
+                .event
+                .clone();
             sample::entry(seq, event)
         })
         .collect()
@@ -251,7 +254,11 @@ fn swapped_files_are_found() {
         );
     }
     let folder = exported();
-    fs::copy(path(folder.path(), 0, "checkpoint"), path(folder.path(), 2, "checkpoint")).unwrap();
+    fs::copy(
+        path(folder.path(), 0, "checkpoint"),
+        path(folder.path(), 2, "checkpoint"),
+    )
+    .unwrap();
     assert_eq!(
         finding(&folder),
         "audit-2026-02-22.checkpoint is the checkpoint of 2026-02-20: files were renamed or swapped"

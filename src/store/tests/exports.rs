@@ -31,12 +31,11 @@ async fn written(hours: &[i64]) -> (Arc<Wall>, Store) {
 
 #[tokio::test]
 async fn every_entry_is_of_one_day() {
-    // The first entry is the start's.
     let (_clock, store) = written(&[0, 1, 14, 15, 16, 80]).await;
-    assert_eq!(of(&store, "2026-02-24"), Some((1, 3)));
-    assert_eq!(of(&store, "2026-02-25"), Some((4, 6)));
+    assert_eq!(of(&store, "2026-02-24"), Some((1, 2)));
+    assert_eq!(of(&store, "2026-02-25"), Some((3, 5)));
     assert_eq!(of(&store, "2026-02-26"), None);
-    assert_eq!(of(&store, "2026-02-27"), Some((7, 7)));
+    assert_eq!(of(&store, "2026-02-27"), Some((6, 6)));
     assert_eq!(of(&store, "2026-02-23"), None);
     assert_eq!(of(&store, "2026-02-28"), None);
 }
@@ -49,21 +48,21 @@ async fn a_span_hangs_on_the_digest_of_the_entry_before() {
 
     assert_eq!(read("2026-02-24").before, Digest::from_bytes([0; 32]));
     let second = Span {
-        first: 3,
-        last: 3,
-        before: entries[1].digest,
-        digest: entries[2].digest,
+        first: 2,
+        last: 2,
+        before: entries[0].digest,
+        digest: entries[1].digest,
         at: clock.wall(),
     };
     assert_eq!(read("2026-02-25"), second);
 
     // Also where that entry is no longer kept.
     store
-        .change(With(|tables: &mut Tables<'_>| tables.prune_audit(2, |_, _, _| true)))
+        .change(With(|tables: &mut Tables<'_>| tables.prune_audit(1, |_, _, _| true)))
         .await
         .unwrap();
     let kept = read("2026-02-25");
-    assert_eq!((kept.first, kept.before), (3, entries[1].digest));
+    assert_eq!((kept.first, kept.before), (2, entries[0].digest));
 }
 
 #[tokio::test]
@@ -84,8 +83,8 @@ async fn a_clock_that_was_set_back_loses_no_entry_and_doubles_none() {
 async fn a_span_whose_end_is_gone_is_none() {
     let (_clock, store) = written(&[1, 2, 3]).await;
     let span = |first, last| store.read(|rows| exports::span(rows, first, last)).unwrap();
-    assert_eq!(span(1, 4).map(|span| span.last), Some(4));
-    assert_eq!((span(3, 2), span(0, 2), span(2, 9)), (None, None, None));
+    assert_eq!(span(1, 3).map(|span| span.last), Some(3));
+    assert_eq!((span(3, 2), span(0, 2), span(2, 4)), (None, None, None));
 }
 
 #[tokio::test]
