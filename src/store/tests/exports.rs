@@ -1,11 +1,11 @@
 //! The days of the log book, and how far they are exported.
 
 use super::super::exports::{self, NoteProgress, Progress, Span};
+use super::super::maintain::{Exports, Retention};
+use super::retention::{DAY, EVERYTHING, audit_bytes, clocked, oldest, retain};
 use super::*;
 use crate::crypto::digest::Digest;
 use crate::model::day::Day;
-
-const HOUR: Duration = Duration::from_hours(1);
 
 fn day(text: &str) -> Day {
     text.parse().unwrap()
@@ -108,4 +108,39 @@ async fn progress_is_kept_and_a_day_that_is_begun_is_not_done() {
         last: 9,
     };
     assert_eq!(done.through(), 9);
+}
+
+#[tokio::test]
+async fn what_is_old_waits_for_its_export() {
+    let (_disk, clock, store) = clocked();
+    log(&store, 1..=3).await;
+    clock.forward(DAY * 10);
+    let retention = Retention {
+        audit: DAY,
+        exports: Exports::Daily,
+        ..EVERYTHING
+    };
+
+    retain(&store, retention, clock.wall()).await;
+    assert_eq!(numbers(&store), [1, 2, 3]);
+
+    let last = book(&store)[2].seq;
+    let day = Day::of(START);
+    store.change(NoteProgress(Progress::Done { day, last })).await.unwrap();
+    retain(&store, retention, clock.wall()).await;
+    assert_eq!(numbers(&store), [0; 0]);
+}
+
+#[tokio::test]
+async fn a_book_that_is_too_large_does_not_wait_for_its_export() {
+    let (_disk, clock, store) = clocked();
+    log(&store, 1..=50).await;
+    let retention = Retention {
+        audit_bytes: audit_bytes(&store) / 2,
+        exports: Exports::Daily,
+        ..EVERYTHING
+    };
+    retain(&store, retention, clock.wall()).await;
+    assert!(oldest(&store) > 1);
+    assert!(audit_bytes(&store) <= retention.audit_bytes);
 }

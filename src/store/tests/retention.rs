@@ -14,34 +14,34 @@ use crate::model::outcome::Outcome;
 use crate::model::task::{Submit, SubmitRef, TaskState};
 
 const UPSTREAM: &str = "volcengine";
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Keeps everything, so that a test says what it does not want to keep.
-const EVERYTHING: Retention = Retention {
+pub(super) const EVERYTHING: Retention = Retention {
     audit: Duration::from_hours(24 * 365),
     audit_bytes: u64::MAX,
     tasks: Duration::from_hours(24 * 365),
     exports: Exports::None,
 };
 
-fn clocked() -> (Disk, Arc<Wall>, Store) {
+pub(super) fn clocked() -> (Disk, Arc<Wall>, Store) {
     let (disk, clock) = (Disk::default(), Wall::new());
     let store = open_under(&disk, clock.clone(), &[1]).unwrap().store;
     (disk, clock, store)
 }
 
-async fn retain(store: &Store, retention: Retention, now: Timestamp) {
+pub(super) async fn retain(store: &Store, retention: Retention, now: Timestamp) {
     store
         .retain(retention, UPSTREAM, now, &mut Sweep::default())
         .await
         .unwrap();
 }
 
-fn audit_bytes(store: &Store) -> u64 {
+pub(super) fn audit_bytes(store: &Store) -> u64 {
     store.read(audit::bytes).unwrap()
 }
 
-fn oldest(store: &Store) -> u64 {
+pub(super) fn oldest(store: &Store) -> u64 {
     book(store)[0].seq
 }
 
@@ -373,39 +373,4 @@ async fn a_sweep_sees_every_submit_however_many_there_are() {
         store.read(|rows| tasks::latest_submits(rows, u64::MAX, 10)).unwrap(),
         []
     );
-}
-
-#[tokio::test]
-async fn what_is_old_waits_for_its_export() {
-    let (_disk, clock, store) = clocked();
-    log(&store, 1..=3).await;
-    clock.forward(DAY * 10);
-    let retention = Retention {
-        audit: DAY,
-        exports: Exports::Daily,
-        ..EVERYTHING
-    };
-
-    retain(&store, retention, clock.wall()).await;
-    assert_eq!(numbers(&store), [1, 2, 3]);
-
-    let last = book(&store)[2].seq;
-    let day = crate::model::day::Day::of(START);
-    store.change(NoteProgress(Progress::Done { day, last })).await.unwrap();
-    retain(&store, retention, clock.wall()).await;
-    assert_eq!(numbers(&store), [0; 0]);
-}
-
-#[tokio::test]
-async fn a_book_that_is_too_large_does_not_wait_for_its_export() {
-    let (_disk, clock, store) = clocked();
-    log(&store, 1..=50).await;
-    let retention = Retention {
-        audit_bytes: audit_bytes(&store) / 2,
-        exports: Exports::Daily,
-        ..EVERYTHING
-    };
-    retain(&store, retention, clock.wall()).await;
-    assert!(oldest(&store) > 1);
-    assert!(audit_bytes(&store) <= retention.audit_bytes);
 }
