@@ -5,7 +5,7 @@
 //! ([`dispatch`], [`upstream`]), and settled. [`relay`] is that path at a glance; [`api`] is its HTTP.
 //!
 //! Modules stand on floors and import only from below: [`model`] and [`telemetry`] lowest, then [`config`] and
-//! [`crypto`], [`store`] and [`upstream`], [`auth`], [`admission`], [`record`], [`import`] and [`catalogue`], [`dispatch`],
+//! [`crypto`], [`store`], [`upstream`] and [`object`], [`auth`], [`admission`], [`record`], [`import`] and [`catalogue`], [`dispatch`],
 //! [`relay`], [`api`], [`server`], [`app`] and [`sandbox`], and [`cli`] on top. `ARCHITECTURE.md` is the map.
 
 pub mod admission;
@@ -17,9 +17,11 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod dispatch;
+pub mod export;
 pub mod import;
 pub mod jobs;
 pub mod model;
+pub mod object;
 pub mod record;
 pub mod relay;
 pub mod sandbox;

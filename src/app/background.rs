@@ -11,11 +11,12 @@ use super::App;
 use crate::api::Services;
 use crate::api::readiness::Phase;
 use crate::config::Config;
+use crate::export::Daily;
 use crate::jobs;
 use crate::model::clock::GuardedClock;
 use crate::store::audit;
 use crate::store::ballast::Ballast;
-use crate::store::maintain::{Retention, Sweep};
+use crate::store::maintain::{Exports, Retention, Sweep};
 use crate::upstream::volcengine;
 
 impl App {
@@ -25,6 +26,10 @@ impl App {
             audit: config.store.audit_retention,
             audit_bytes: config.store.audit_max_bytes,
             tasks: TASKS_KEPT,
+            exports: match config.audit_export {
+                Some(_) => Exports::Daily,
+                None => Exports::None,
+            },
         };
         let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
         let ballast = self.ballast.clone();
@@ -48,6 +53,12 @@ impl App {
         let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
         self.background
             .spawn(async move { stop.run_until_cancelled(watch_key_file(&services)).await });
+        if let Some(settings) = config.audit_export.clone() {
+            let daily = Daily::new(self.services.store.clone(), settings, config.aws.clone());
+            let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
+            self.background
+                .spawn(async move { stop.run_until_cancelled(export_days(&services, &daily)).await });
+        }
         let jobs = Arc::clone(&self.services.jobs).run(self.stop.clone());
         self.background.spawn(jobs.instrument(tracing::info_span!("jobs")));
         let logs = Arc::clone(&self.services.logs).run(self.stop.clone());
@@ -108,6 +119,18 @@ async fn every_minute(services: &Services, retention: Retention, ended: jobs::Re
     }
 }
 
+/// Exports each day of the log book once it has ended.
+async fn export_days(services: &Services, daily: &Daily) {
+    let guarded = GuardedClock::new(Arc::clone(&services.clock));
+    let mut ticks = ticks(EXPORTS);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = daily.catch_up(guarded.earliest()).await {
+            tracing::error!(error = %error, "the log book is not exported; what is old is kept until it is");
+        }
+    }
+}
+
 /// Histograms grow until somebody drains them; what queues do in a minute is measured a little at a time.
 async fn upkeep(services: &Services) {
     let mut ticks = ticks(UPKEEP);
@@ -152,6 +175,7 @@ fn ticks(period: Duration) -> tokio::time::Interval {
 
 const ROOM: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
+const EXPORTS: Duration = Duration::from_mins(5);
 const UPKEEP: Duration = Duration::from_secs(5);
 const KEY_FILE: Duration = Duration::from_secs(5);
 

@@ -33,7 +33,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use self::account::{AccountAction, AccountArgs};
-use self::audit::{AuditAction, AuditArgs};
+use self::audit::AuditAction;
 use self::command::{Cli, Command};
 use self::error::CliError;
 use self::job::{JobAction, JobArgs};
@@ -90,7 +90,11 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         Command::Task(TaskArgs { reach, action }) => return administer(&reach, Errand::Task(action)),
         Command::Job(JobArgs { reach, action }) => return administer(&reach, Errand::Job(action)),
         Command::Queue(QueueArgs { reach, action }) => return administer(&reach, Errand::Queue(action)),
-        Command::Audit(AuditArgs { reach, action }) => return administer(&reach, Errand::Audit(action)),
+        Command::Audit(args) => {
+            return args
+                .offline()
+                .unwrap_or_else(|| administer(&args.reach, Errand::Audit(args.action)));
+        }
         Command::Usage(UsageArgs { reach, asked }) => return administer(&reach, Errand::Usage(asked)),
         Command::Keygen => keygen::run()?,
         Command::Openapi => openapi::run()?,

@@ -5,7 +5,9 @@
 
 mod admission;
 mod auth;
+mod aws;
 mod dotenv;
+mod export;
 mod jobs;
 mod mistake;
 mod openai;
@@ -22,7 +24,9 @@ mod webhook;
 
 pub use admission::{AccountLimits, Admission, KeyLimits};
 pub use auth::{Auth, Master, Signatures, UnknownTasks};
+pub use aws::{Addressing, Aws, AwsCredentials};
 pub use dotenv::read_dotenv;
+pub use export::AuditExport;
 pub use jobs::Jobs;
 pub use mistake::{Mistake, Mistakes};
 pub use openai::{Existence, MegaLlm, ModelSettings, OpenAi};
@@ -64,6 +68,10 @@ pub struct Config {
     pub models: ModelSettings,
     /// What webhooks are signed with, and what they may reach.
     pub webhook: Webhook,
+    /// What opens S3-compatible object storage.
+    pub aws: Aws,
+    /// Where the days of the log book are exported to; `None` where they are not.
+    pub audit_export: Option<AuditExport>,
     /// What is logged and who may read the metrics.
     pub telemetry: Telemetry,
     /// What is allowed but may surprise, one sentence each, to be logged once at start.
@@ -129,6 +137,8 @@ impl Config {
         let dashscope = OpenAi::read_dashscope(&mut reader);
         let models = ModelSettings::read(&mut reader);
         let webhook = Webhook::read(&mut reader);
+        let aws = Aws::read(&mut reader);
+        let audit_export = AuditExport::read(&mut reader);
         let telemetry = Telemetry::read(&mut reader);
         replaced::read(&mut reader);
         warn_of_unknown_names(&mut reader);
@@ -150,6 +160,8 @@ impl Config {
                 dashscope,
                 models,
                 webhook,
+                aws,
+                audit_export,
                 telemetry,
                 warnings,
             }),
@@ -254,6 +266,16 @@ pub const VARIABLES: &[&str] = &[
     "STORE_CACHE_BYTES",
     "INTERNAL_CALLBACK_SECRET",
     "WEBHOOK_ALLOW",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AUDIT_EXPORT_URL",
+    "AUDIT_EXPORT_FORMAT",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "DEBUG",

@@ -9,4 +9,5 @@ pub mod entropy;
 pub mod keyring;
 pub mod legacy;
 pub mod seal;
+pub mod signing;
 pub mod sigv4;

@@ -1,4 +1,4 @@
-//! Days and calendar months, by UTC: the periods of budgets and of usage.
+//! Days and calendar months, by UTC: the periods of budgets and of usage, and those by which the log book is exported.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,16 +41,34 @@ impl Day {
         self.0
     }
 
+    /// The day after it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The day before it; the first one has none, and is its own.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        self.minus(1)
+    }
+
     /// The day so many days before.
     #[must_use]
     pub const fn minus(self, days: u32) -> Self {
         Self(self.0.saturating_sub(days))
     }
 
-    /// When it is over.
+    /// When it begins.
+    #[must_use]
+    pub fn begins_at(self) -> Timestamp {
+        Timestamp::from_seconds(i64::from(self.0) * SECONDS)
+    }
+
+    /// When it is over: the moment at which the next one begins.
     #[must_use]
     pub fn ends_at(self) -> Timestamp {
-        Timestamp::from_seconds((i64::from(self.0) + 1) * SECONDS)
+        self.next().begins_at()
     }
 
     /// The month that holds it.
@@ -139,6 +157,8 @@ mod tests {
         assert_eq!(Day::of(moment), day("2026-11-21"));
         assert_eq!(day("2026-11-21").ends_at().to_string(), "2026-11-22T00:00:00Z");
         assert_eq!(Day::of(day("2026-11-21").ends_at()), day("2026-11-22"));
+        assert_eq!(day("2026-11-21").next().previous(), day("2026-11-21"));
+        assert_eq!(day("2026-11-21").next().begins_at(), day("2026-11-21").ends_at());
         assert_eq!(Day::of(Timestamp::from_seconds(-1)).to_string(), "1970-01-01");
     }
 

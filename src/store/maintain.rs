@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::StoreError;
 use super::tables::Tables;
-use super::{Store, audit, tasks, usage, writer::Change};
+use super::{Store, audit, exports, tasks, usage, writer::Change};
 use crate::model::clock::Timestamp;
 use crate::model::day::Day;
 
@@ -17,6 +17,17 @@ pub struct Retention {
     pub audit_bytes: u64,
     /// Rows of submits and their tasks.
     pub tasks: Duration,
+    /// Whether entries wait until they are exported.
+    pub exports: Exports,
+}
+
+/// Whether somebody takes the days of the log book elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exports {
+    /// Nobody does.
+    None,
+    /// Each day once it has ended. What is old is kept until then; a log book that is too large cannot wait.
+    Daily,
 }
 
 /// Where the sweep of submits goes on.
@@ -92,11 +103,27 @@ impl Change for PruneAudit {
         let first_open = tasks::open_intents(tables.view(), 0, 1)?
             .first()
             .map_or(u64::MAX, |(seq, _)| *seq);
-        tables.prune_audit(STEP, |seq, entry, bytes| {
-            let due = entry.at < end || over > 0;
+        let exported = match self.retention.exports {
+            Exports::None => u64::MAX,
+            Exports::Daily => exports::progress(tables.view())?.map_or(0, exports::Progress::through),
+        };
+        let mut lost = None;
+        let pruned = tables.prune_audit(STEP, |seq, entry, bytes| {
+            let due = over > 0 || (entry.at < end && seq <= exported);
             over = over.saturating_sub(bytes);
-            due && seq < first_open
-        })
+            let goes = due && seq < first_open;
+            if goes && seq > exported {
+                lost = Some(seq);
+            }
+            goes
+        })?;
+        if let Some(through) = lost {
+            tracing::warn!(
+                through,
+                "AUDIT_MAX_BYTES: entries of the log book were removed before they were exported"
+            );
+        }
+        Ok(pruned)
     }
 }
 

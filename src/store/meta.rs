@@ -29,6 +29,8 @@ pub(super) const ANCHOR: &str = "audit.anchor";
 pub(super) const AUDIT_BYTES: &str = "audit.bytes";
 /// Bytes of all kept replies.
 pub(super) const REPLY_BYTES: &str = "replies.bytes";
+/// How far the log book is exported.
+pub(super) const EXPORT: &str = "audit.export";
 
 /// How many webhook deliveries are in each state.
 pub(super) const DELIVERIES: &str = "deliveries.counts";

@@ -9,6 +9,7 @@ pub mod ballast;
 pub mod chain;
 mod codec;
 pub mod error;
+pub mod exports;
 pub mod idempotency;
 pub mod jobs;
 pub mod keys;

@@ -160,6 +160,7 @@ for (const [operation, expected] of [
   ["usage_get", 200],
   ["audit_list", 200],
   ["audit_verify", 200],
+  ["audit_getCheckpoint", 200],
   ["queues_list", 200],
   ["operator_listJobs", 200],
   ["operator_getInfo", 200],

@@ -146,9 +146,9 @@ async fn an_export_has_every_entry_as_a_line_oldest_first() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let listed = relay.operator().get("/admin/audit?order=asc&limit=1000").await.json();
-    assert_eq!(&lines, listed["items"].as_array().unwrap());
-    assert_eq!(lines.len(), relay.log_book().len());
+    let numbers: Vec<u64> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
+    let kept: Vec<u64> = relay.log_book().iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(numbers, kept);
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn an_export_of_many_entries_is_whole() {
     let numbers: Vec<u64> = std::str::from_utf8(&export.body)
         .unwrap()
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_u64().unwrap())
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap())
         .collect();
     assert!(numbers.len() > 1200);
     assert!(numbers.iter().zip(1..).all(|(id, place)| *id == place));

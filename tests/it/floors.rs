@@ -16,12 +16,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // F2: not each other
     ("store", &["model", "telemetry", "config", "crypto"]),
     ("upstream", &["model", "telemetry", "config", "crypto"]),
+    ("object", &["model", "config"]),
     // F3: not each other
     ("auth", &["model", "telemetry", "config", "crypto", "store"]),
     ("admission", &["model", "telemetry", "config", "crypto", "store"]),
     ("record", &["model", "telemetry", "config", "crypto", "store"]),
     ("import", &["model", "telemetry", "config", "crypto", "store"]),
     ("catalogue", &["model", "telemetry", "config", "crypto", "store"]),
+    ("export", &["model", "telemetry", "config", "crypto", "store", "object"]),
     // F4: never asks the store
     ("dispatch", &["model", "telemetry", "config", "crypto", "upstream"]),
     // F5
@@ -61,6 +63,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "record",
             "import",
             "catalogue",
+            "export",
             "relay",
             "jobs",
         ],
@@ -82,6 +85,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "record",
             "import",
             "catalogue",
+            "export",
             "dispatch",
             "relay",
             "jobs",
@@ -101,6 +105,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "auth",
             "import",
             "catalogue",
+            "export",
             "api",
             "server",
             "sandbox",

@@ -20,6 +20,8 @@ mod docs;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod floors;

@@ -1,15 +1,17 @@
 //! The log book: read it, verify it, export it, resolve what stayed unknown.
 
+mod export;
 mod view;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::stream;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::{Binary, Json};
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
 
+pub use self::export::{CheckpointView, Exported};
+
+use self::export::Wanted;
 use self::view::view;
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin};
@@ -87,14 +89,6 @@ pub struct ResolvedIntent {
     pub id: u64,
     /// Its outcome from now on.
     pub outcome: String,
-}
-
-/// The log book as lines.
-#[derive(ApiResponse)]
-pub enum Export {
-    /// One JSON object a line, oldest first.
-    #[oai(status = 200, content_type = "application/x-ndjson")]
-    Lines(Binary<poem::Body>),
 }
 
 /// The routes of the log book.
@@ -190,27 +184,55 @@ impl AuditApi {
 
     /// Export the log book
     ///
-    /// Every kept entry as one JSON object a line, oldest first.
+    /// Kept entries as one flat table, oldest first: all of them, or those of some days. Both formats have the same
+    /// columns.
     #[oai(path = "/admin/audit/export", method = "get", operation_id = "audit_exportEntries")]
-    async fn export(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Export, ApiError> {
-        let store = authorized.services.store.clone();
-        let pages = stream::try_unfold((store, 0_u64), |(store, from)| async move {
-            let found = store
-                .read_aside(move |rows| audit::page(rows, from, Order::Rising, STEP))
-                .await;
-            let found = found.map_err(std::io::Error::other)?;
-            let Some(last) = found.last() else {
-                return Ok::<_, std::io::Error>(None);
-            };
-            let next = last.seq + 1;
-            let mut lines = Vec::new();
-            for logged in &found {
-                lines.extend_from_slice(view(logged).to_string().as_bytes());
-                lines.push(b'\n');
-            }
-            Ok(Some((Bytes::from(lines), (store, next))))
-        });
-        Ok(Export::Lines(Binary(poem::Body::from_bytes_stream(pages))))
+    async fn export(
+        &self,
+        authorized: Authorized<ToAdmin, NoBody>,
+        /// `ndjson` (unless told) or `parquet`.
+        format: Query<Option<String>>,
+        /// The first day of UTC, such as `2026-02-24`; the oldest kept unless told.
+        from: Query<Option<String>>,
+        /// The last day of UTC; up to now unless told.
+        to: Query<Option<String>>,
+    ) -> Result<Exported, ApiError> {
+        let wanted = Wanted {
+            format: format.0,
+            from: from.0,
+            to: to.0,
+        };
+        Exported::open(&authorized.services, &wanted).await
+    }
+
+    /// Sign the log book's head
+    ///
+    /// A signed statement of where the chain ends now. Kept outside, it anchors everything before it, and anybody can
+    /// check its signature with the public key.
+    #[oai(
+        path = "/admin/audit/checkpoint",
+        method = "get",
+        operation_id = "audit_getCheckpoint"
+    )]
+    async fn checkpoint(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<CheckpointView>, ApiError> {
+        Ok(Json(export::of_head(&authorized.services).await?))
+    }
+
+    /// Sign a day of the log book
+    ///
+    /// The checkpoint that belongs to the export of a day that has ended.
+    #[oai(
+        path = "/admin/audit/checkpoint/:day",
+        method = "get",
+        operation_id = "audit_getDayCheckpoint"
+    )]
+    async fn day_checkpoint(
+        &self,
+        authorized: Authorized<ToAdmin, NoBody>,
+        /// A day of UTC, such as `2026-02-24`.
+        day: Path<String>,
+    ) -> Result<Json<CheckpointView>, ApiError> {
+        Ok(Json(export::of_day(&authorized.services, &day.0).await?))
     }
 
     /// Resolve an unknown outcome

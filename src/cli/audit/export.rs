@@ -1,4 +1,4 @@
-//! `audit export`: the whole log book as lines of JSON.
+//! `audit export`: the log book as one file.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,17 +7,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::NamedTempFile;
 
 use super::AUDIT;
-use super::view::EntryView;
 use crate::cli::error::CliError;
 use crate::cli::output::write;
-use crate::cli::page::Page;
+use crate::cli::page::with_query;
 use crate::cli::target::Target;
+use crate::model::day::Day;
+use crate::model::export::Format;
+
+/// Which entries are exported, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) format: Format,
+    pub(super) from: Option<Day>,
+    pub(super) to: Option<Day>,
+}
 
 /// Writes to the file `out`, or to standard output. The file appears when it is whole, and no other is overwritten.
-pub(super) async fn run(out: Option<&Path>, target: &Target) -> Result<(), CliError> {
-    let path = format!("{AUDIT}/export");
+pub(super) async fn run(wanted: Wanted, out: Option<&Path>, target: &Target) -> Result<(), CliError> {
     let Some(out) = out else {
-        let mut answer = target.stream(&path).await?;
+        let mut answer = target.stream(&wanted.path()).await?;
         while let Some(piece) = answer.piece().await? {
             write(&piece)?;
         }
@@ -30,18 +38,44 @@ pub(super) async fn run(out: Option<&Path>, target: &Target) -> Result<(), CliEr
     if out.try_exists().map_err(failed)? {
         return Err(failed(io::ErrorKind::AlreadyExists.into()));
     }
-    let mut file = NamedTempFile::new_in(folder(out)).map_err(failed)?;
-    let bar = bar(count(target).await?);
-    let mut answer = target.stream(&path).await?;
-    while let Some(piece) = answer.piece().await? {
-        file.write_all(&piece).map_err(failed)?;
-        let lines = piece.split(|byte| *byte == b'\n').count() - 1;
-        bar.inc(u64::try_from(lines).unwrap_or(u64::MAX));
-    }
-    file.as_file().sync_all().map_err(failed)?;
+    let bar = bar();
+    let file = download(wanted, out, target, &bar).await?;
     file.persist_noclobber(out).map_err(|error| failed(error.error))?;
     bar.finish();
     Ok(())
+}
+
+/// The export as a file beside `out`, synced and without its name.
+pub(super) async fn download(
+    wanted: Wanted,
+    out: &Path,
+    target: &Target,
+    bar: &ProgressBar,
+) -> Result<NamedTempFile, CliError> {
+    let failed = |source| CliError::File {
+        path: out.to_owned(),
+        source,
+    };
+    let mut file = NamedTempFile::new_in(folder(out)).map_err(failed)?;
+    let mut answer = target.stream(&wanted.path()).await?;
+    while let Some(piece) = answer.piece().await? {
+        file.write_all(&piece).map_err(failed)?;
+        bar.inc(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    }
+    file.as_file().sync_all().map_err(failed)?;
+    Ok(file)
+}
+
+impl Wanted {
+    fn path(&self) -> String {
+        let (from, to) = (self.from.map(|day| day.to_string()), self.to.map(|day| day.to_string()));
+        let filters = [
+            ("format", Some(self.format.label())),
+            ("from", from.as_deref()),
+            ("to", to.as_deref()),
+        ];
+        with_query(&format!("{AUDIT}/export"), &filters)
+    }
 }
 
 fn folder(file: &Path) -> &Path {
@@ -51,26 +85,13 @@ fn folder(file: &Path) -> &Path {
     }
 }
 
-/// How many entries there are now, by the numbers of the oldest and the newest; more may be added meanwhile.
-async fn count(target: &Target) -> Result<u64, CliError> {
-    let end = async |order| -> Result<Option<u64>, CliError> {
-        let filters = [("limit", Some("1")), ("order", Some(order))];
-        let page = Page::<EntryView>::get(target, AUDIT, &filters).await?;
-        Ok(page.items.first().map(|entry| entry.id))
-    };
-    Ok(match (end("asc").await?, end("desc").await?) {
-        (Some(oldest), Some(newest)) => newest.saturating_sub(oldest).saturating_add(1),
-        _ => 0,
-    })
-}
-
-/// A progress bar on standard error; it is hidden where that is no terminal.
-fn bar(entries: u64) -> ProgressBar {
-    let bar = ProgressBar::new(entries);
+/// How much has come, on standard error; it is hidden where that is no terminal.
+pub(super) fn bar() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template(BAR) {
-        bar.set_style(style.progress_chars("━╸ "));
+        bar.set_style(style);
     }
     bar
 }
 
-const BAR: &str = "{bar:40} {human_pos} of {human_len} entries, {eta} left";
+const BAR: &str = "{spinner} {msg}{decimal_bytes} in {elapsed}";

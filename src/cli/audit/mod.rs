@@ -1,6 +1,9 @@
 //! `tollgate audit`: the log book of paid calls.
 
+mod checkpoint;
+mod days;
 mod export;
+mod offline;
 mod tail;
 mod verify;
 mod view;
@@ -19,6 +22,9 @@ use super::output::Output;
 use super::page::Page;
 use super::reach::Reach;
 use super::target::Target;
+use crate::crypto::signing::PublicKey;
+use crate::model::day::Day;
+use crate::model::export::Format;
 
 /// Read, prove and settle the record of paid calls
 #[derive(Debug, Args)]
@@ -38,8 +44,10 @@ pub(super) enum AuditAction {
     List(List),
     /// Prove that no entry was changed, dropped or reordered; exit code 1 where one was
     Verify(Verify),
-    /// Write every entry as one line of JSON
+    /// Write entries as NDJSON or Parquet: one file, or a folder with a signed checkpoint for each day
     Export(Export),
+    /// Print a signed statement of where the log book ends, to be kept elsewhere
+    Checkpoint(Checkpoint),
     /// Say what became of a call whose outcome is unknown
     Resolve(Resolve),
 }
@@ -90,14 +98,43 @@ pub(super) struct Verify {
     /// A head that was noted elsewhere: also prove that its entry is still there, as it was
     #[arg(long, value_name = "SEQ:DIGEST")]
     expect: Option<Head>,
+    /// Check the exported days in this folder instead, without a store, a server or the master key
+    #[arg(long, value_name = "DIR", requires = "public_key", conflicts_with = "expect")]
+    export: Option<PathBuf>,
+    /// With which key their checkpoints are signed: `audit checkpoint --public-key` prints it
+    #[arg(long, value_name = "KEY", requires = "export")]
+    public_key: Option<PublicKey>,
 }
 
 /// `audit export`
 #[derive(Debug, Args)]
 pub(super) struct Export {
+    /// ndjson or parquet; for a folder also both
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',', default_value = "ndjson")]
+    format: Vec<Format>,
+    /// The first day (UTC); without it, that of the oldest entry
+    #[arg(long, value_name = "DAY")]
+    from: Option<Day>,
+    /// The last day (UTC); without it, up to now, or yesterday for a folder
+    #[arg(long, value_name = "DAY")]
+    to: Option<Day>,
     /// The file to make; without it, standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "to_dir")]
     out: Option<PathBuf>,
+    /// The folder to fill: one file for each day and format, and the day's signed checkpoint
+    #[arg(long, value_name = "DIR")]
+    to_dir: Option<PathBuf>,
+}
+
+/// `audit checkpoint`
+#[derive(Debug, Args)]
+pub(super) struct Checkpoint {
+    /// Of the export of this day (UTC) instead of the newest entry
+    #[arg(long, value_name = "DAY", conflicts_with = "public_key")]
+    day: Option<Day>,
+    /// Print only the key with which anybody can check the signatures
+    #[arg(long)]
+    public_key: bool,
 }
 
 /// `audit resolve`
@@ -119,8 +156,16 @@ pub(super) async fn run(action: AuditAction, target: &Target, output: Output) ->
     match action {
         AuditAction::Tail(Tail { lines }) => tail::run(lines, target, output).await?,
         AuditAction::List(list) => output.show(&list.page(target).await?)?,
-        AuditAction::Verify(Verify { expect }) => return verify::run(expect, target, output).await,
-        AuditAction::Export(Export { out }) => export::run(out.as_deref(), target).await?,
+        AuditAction::Verify(Verify { expect, .. }) => return verify::run(expect, target, output).await,
+        AuditAction::Export(export) => export.run(target, output).await?,
+        AuditAction::Checkpoint(Checkpoint { day, public_key }) => {
+            let wanted = if public_key {
+                checkpoint::Wanted::PublicKey
+            } else {
+                checkpoint::Wanted::Text
+            };
+            checkpoint::run(day, wanted, target).await?;
+        }
         AuditAction::Resolve(resolve) => {
             let path = format!("{AUDIT}/{}/resolve", resolve.id);
             let resolved: Resolved = target.put(Method::POST, &path, &Verdict::from(resolve)).await?;
@@ -128,6 +173,47 @@ pub(super) async fn run(action: AuditAction, target: &Target, output: Output) ->
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl AuditArgs {
+    /// Does what needs neither a store nor a server, if that is what is asked.
+    pub(super) fn offline(&self) -> Option<Result<ExitCode, CliError>> {
+        match &self.action {
+            AuditAction::Verify(Verify {
+                export: Some(folder),
+                public_key: Some(key),
+                ..
+            }) => Some(offline::run(folder, key, self.reach.output())),
+            _ => None,
+        }
+    }
+}
+
+impl Export {
+    async fn run(self, target: &Target, output: Output) -> Result<(), CliError> {
+        let Self { from, to, .. } = self;
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            return Err(CliError::Usage(format!("--from {from} is after --to {to}")));
+        }
+        if let Some(folder) = &self.to_dir {
+            let formats = &self.format;
+            let days = days::Days {
+                folder,
+                formats,
+                from,
+                to,
+            };
+            return days.run(target, output).await;
+        }
+        let [format] = self.format[..] else {
+            return Err(CliError::Usage(
+                "one file has one format; --to-dir takes both".to_owned(),
+            ));
+        };
+        export::run(export::Wanted { format, from, to }, self.out.as_deref(), target).await
+    }
 }
 
 impl List {
@@ -206,6 +292,30 @@ mod tests {
     #[test]
     fn a_resolution_must_be_one_of_the_two() {
         for line in ["resolve 7", "resolve 7 --not-sent --task-id 42", "resolve x --not-sent"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_export_has_one_format_or_goes_to_a_folder() {
+        for line in [
+            "export",
+            "export --format parquet --out x --from 2026-02-24 --to 2026-02-24",
+            "export --format parquet,ndjson --to-dir x",
+            "verify --export x --public-key 16434178f587cb242c3b4fdd2fdfed65e00ab95aeda7a14537e795cbd117516b",
+            "checkpoint --public-key",
+            "checkpoint --day 2026-02-24",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+        for line in [
+            "export --format csv",
+            "export --from yesterday",
+            "export --out x --to-dir y",
+            "verify --export x",
+            "verify --export x --public-key y",
+            "verify --public-key 16434178f587cb242c3b4fdd2fdfed65e00ab95aeda7a14537e795cbd117516b",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

@@ -13,7 +13,8 @@ use crate::cli::table::{Column, Look, fields, moment, table};
 pub(super) struct EntryView {
     /// Its number; they rise without a gap.
     pub(super) id: u64,
-    at: String,
+    /// When it was written.
+    pub(super) at: String,
     event: String,
     digest: String,
     #[serde(flatten)]

@@ -2,6 +2,7 @@
 
 mod chain;
 mod disk;
+mod exports;
 mod opening;
 mod retention;
 mod webhooks;

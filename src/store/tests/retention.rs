@@ -1,8 +1,9 @@
 //! What is kept, how long, and what goes first.
 
 use super::super::audit::Verdict;
+use super::super::exports::{NoteProgress, Progress};
 use super::super::idempotency::{self, Fate, KeyUse};
-use super::super::maintain::{Retention, Sweep};
+use super::super::maintain::{Exports, Retention, Sweep};
 use super::super::tasks::{self, OpenIntent};
 use super::chain::verify;
 use super::*;
@@ -13,33 +14,34 @@ use crate::model::outcome::Outcome;
 use crate::model::task::{Submit, SubmitRef, TaskState};
 
 const UPSTREAM: &str = "volcengine";
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Keeps everything, so that a test says what it does not want to keep.
-const EVERYTHING: Retention = Retention {
+pub(super) const EVERYTHING: Retention = Retention {
     audit: Duration::from_hours(24 * 365),
     audit_bytes: u64::MAX,
     tasks: Duration::from_hours(24 * 365),
+    exports: Exports::None,
 };
 
-fn clocked() -> (Disk, Arc<Wall>, Store) {
+pub(super) fn clocked() -> (Disk, Arc<Wall>, Store) {
     let (disk, clock) = (Disk::default(), Wall::new());
     let store = open_under(&disk, clock.clone(), &[1]).unwrap().store;
     (disk, clock, store)
 }
 
-async fn retain(store: &Store, retention: Retention, now: Timestamp) {
+pub(super) async fn retain(store: &Store, retention: Retention, now: Timestamp) {
     store
         .retain(retention, UPSTREAM, now, &mut Sweep::default())
         .await
         .unwrap();
 }
 
-fn audit_bytes(store: &Store) -> u64 {
+pub(super) fn audit_bytes(store: &Store) -> u64 {
     store.read(audit::bytes).unwrap()
 }
 
-fn oldest(store: &Store) -> u64 {
+pub(super) fn oldest(store: &Store) -> u64 {
     book(store)[0].seq
 }
 

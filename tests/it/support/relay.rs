@@ -258,6 +258,12 @@ impl Relay {
 }
 
 impl Builder {
+    /// Its clock is behind by so much.
+    pub(crate) fn ago(self, length: Duration) -> Self {
+        self.clock.back(length);
+        self
+    }
+
     /// Sets a variable of the environment.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.vars = self.vars.with(name, value);
