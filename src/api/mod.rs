@@ -154,10 +154,11 @@ impl Services {
     }
 }
 
-/// The keyed digest by which a token of the environment is compared.
+/// The keyed digest by which a token of the environment is compared. It is never written, so the key that names things
+/// serves: it stays.
 #[must_use]
 pub fn token_digest(store: &Store, token: &str) -> Digest {
-    store.keyring().digest.of("token", &[token.as_bytes()])
+    store.keyring().id.of("token", &[token.as_bytes()])
 }
 
 /// Every operation of the document.

@@ -16,6 +16,8 @@ pub mod maintain;
 mod meta;
 pub mod models;
 mod open;
+pub mod rekeying;
+pub mod reseal;
 pub mod schema;
 mod tables;
 pub mod tasks;

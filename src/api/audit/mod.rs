@@ -2,8 +2,6 @@
 
 mod view;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::stream;
 use poem_openapi::param::{Path, Query};
@@ -150,8 +148,8 @@ impl AuditApi {
     ) -> Result<Json<Verification>, ApiError> {
         let expected = expect.0.as_deref().map(parse_head).transpose()?;
         let store = &authorized.services.store;
-        let audit_key = Arc::new(store.keyring().audit.clone());
-        let begun = store.read_aside(move |rows| Walk::begin(rows, &audit_key)).await?;
+        let audit_keys = store.keyring().audit.clone();
+        let begun = store.read_aside(move |rows| Walk::begin(rows, &audit_keys)).await?;
         let verdict = match begun {
             Err(verdict) => verdict,
             Ok(mut walk) => loop {

@@ -14,14 +14,9 @@ async fn ten() -> Store {
     store
 }
 
-fn audit_key(store: &Store) -> Arc<crate::crypto::digest::DigestKey> {
-    Arc::new(store.keyring().audit.clone())
-}
-
 /// Verifies the whole chain, so many entries at a time.
 fn verify_by(store: &Store, step: usize) -> Verdict {
-    let key = audit_key(store);
-    let mut walk = match store.read(|rows| Walk::begin(rows, &key)).unwrap() {
+    let mut walk = match store.read(|rows| Walk::begin(rows, &store.keyring().audit)).unwrap() {
         Ok(walk) => walk,
         Err(verdict) => return verdict,
     };
@@ -223,7 +218,7 @@ async fn an_anchor_cannot_stand_in_for_a_head() {
 async fn entries_written_while_a_walk_is_under_way_do_not_disturb_it() {
     let store = ten().await;
     let mut walk = store
-        .read(|rows| Walk::begin(rows, &audit_key(&store)))
+        .read(|rows| Walk::begin(rows, &store.keyring().audit))
         .unwrap()
         .ok()
         .unwrap();
