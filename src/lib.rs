@@ -21,6 +21,7 @@ pub mod import;
 pub mod jobs;
 pub mod model;
 pub mod record;
+pub mod rekey;
 pub mod relay;
 pub mod sandbox;
 pub mod server;

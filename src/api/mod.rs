@@ -25,6 +25,7 @@ pub mod params;
 pub mod peer;
 pub mod ratelimit;
 pub mod readiness;
+pub mod rekey;
 pub mod relayed;
 pub mod routes;
 pub mod schema;
@@ -65,6 +66,7 @@ use crate::jobs::webhook::Outbox;
 use crate::jobs::{Gallery, Jobs, Throughput};
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
+use crate::rekey::Rekey;
 use crate::relay::Relay;
 use crate::store::Store;
 
@@ -119,7 +121,9 @@ pub struct Services {
     /// How many proxies stand before us.
     pub trusted_proxy_hops: u8,
     /// What opens the secrets of keys that are imported.
-    pub master_key: MasterKey,
+    pub master_key: Arc<MasterKey>,
+    /// Replaces the master key and the data keys.
+    pub rekey: Arc<Rekey>,
     /// Keyed digest of `METRICS_TOKEN`.
     pub metrics_token: Option<Digest>,
     /// What does not change while the process lives.
@@ -177,7 +181,7 @@ type Operations = (
     tasks::AdminTasksApi,
     audit::AuditApi,
     jobs::admin::Group,
-    operator::OperatorApi,
+    operator::Group,
     open::OpenRoutes,
 );
 
@@ -197,7 +201,7 @@ fn service() -> OpenApiService<Operations, ()> {
         tasks::AdminTasksApi,
         audit::AuditApi,
         jobs::admin::GROUP,
-        operator::OperatorApi,
+        operator::GROUP,
         open::OpenRoutes,
     ))
 }

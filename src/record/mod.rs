@@ -39,9 +39,9 @@ use crate::model::id::{AccountId, OwnerId};
 use crate::model::record::{Intent, Refusal, Reservation};
 use crate::model::reply::{KeptReply, Reply};
 use crate::model::task::{SubmitRef, TaskState};
-use crate::store::{Reader, Store};
 use crate::store::error::{StoreError, WriteError};
 use crate::store::idempotency::{self, Fate, KeyUse};
+use crate::store::{Reader, Store};
 use crate::telemetry::metrics::{self, KeyPresented};
 
 /// Keeps the record of every paid call.

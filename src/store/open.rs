@@ -121,8 +121,8 @@ impl Store {
             anchor,
         } = audit::ends(&mut reader, &keyring.audit)?.ok_or(OpenError::Head)?;
         // Every key but the first has its turn, and what lies behind a turn is not made with an older key.
-        let is_whole = stretches.count() == keyring.audit.versions().count()
-            && stretches.turns().all(|turn| turn.seq <= head.seq);
+        let is_whole =
+            stretches.count() == keyring.audit.versions().count() && stretches.turns().all(|turn| turn.seq <= head.seq);
         if !is_whole || !audit::head_matches(&mut reader, head, anchor)? {
             return Err(OpenError::Head);
         }

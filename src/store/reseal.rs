@@ -206,7 +206,8 @@ impl Tables<'_> {
             SealedTable::Replies => walk!(self, replies, from, batch, |key: &u64, value| {
                 resealer.plain(idempotency::REPLIES, &key.to_be_bytes(), idempotency::REPLY, value)
             }),
-            SealedTable::Jobs => walk!(self, jobs, from, batch, |key: &[u8; 16], value| resealer.job(key, value)),
+            SealedTable::Jobs => walk!(self, jobs, from, batch, |key: &[u8; 16], value| resealer
+                .job(key, value)),
             SealedTable::Bodies => walk!(self, job_bodies, from, batch, |key: &[u8; 20], value| {
                 resealer.plain(item::BODIES, key, item::BODY, value)
             }),
@@ -238,7 +239,11 @@ impl Tables<'_> {
 pub fn rows(reader: &super::Reader) -> Result<u64, StoreError> {
     let counts = reader.row_counts()?;
     let is_sealed = |name: &str| SealedTable::ALL.iter().any(|table| table.name() == name);
-    Ok(counts.iter().filter(|(name, _)| is_sealed(name)).map(|(_, count)| count).sum())
+    Ok(counts
+        .iter()
+        .filter(|(name, _)| is_sealed(name))
+        .map(|(_, count)| count)
+        .sum())
 }
 
 /// Some rows of a table.
@@ -256,11 +261,7 @@ impl<K: Key> Page<K> {
 }
 
 /// Rows behind a key, up to the bounds of a batch.
-fn page<K>(
-    table: &impl ReadableTable<K, &'static [u8]>,
-    after: &[u8],
-    batch: Batch,
-) -> Result<Page<K>, StoreError>
+fn page<K>(table: &impl ReadableTable<K, &'static [u8]>, after: &[u8], batch: Batch) -> Result<Page<K>, StoreError>
 where
     K: Key + redb::Key + for<'a> redb::Value<SelfType<'a> = K> + std::borrow::Borrow<K> + 'static,
 {
@@ -301,7 +302,9 @@ impl Resealer<'_> {
         let (renewed, secret) = keys::at_place(&row.key, self.store, |place| {
             (self.renew(place, &row.sealed), seal.open(place, &row.sealed))
         });
-        let Ok(secret) = secret else { return Ok(Found::Unreadable) };
+        let Ok(secret) = secret else {
+            return Ok(Found::Unreadable);
+        };
         let bearer = keys::bearer(&self.keyring.digest.newest(), &secret);
         match renewed? {
             Found::Anew(sealed) => row.sealed = sealed,

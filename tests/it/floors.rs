@@ -24,6 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("catalogue", &["model", "telemetry", "config", "crypto", "store"]),
     // F4: never asks the store
     ("dispatch", &["model", "telemetry", "config", "crypto", "upstream"]),
+    ("rekey", &["model", "telemetry", "crypto", "store", "auth"]),
     // F5
     (
         "relay",
@@ -61,6 +62,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "record",
             "import",
             "catalogue",
+            "rekey",
             "relay",
             "jobs",
         ],
@@ -83,6 +85,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "import",
             "catalogue",
             "dispatch",
+            "rekey",
             "relay",
             "jobs",
             "api",

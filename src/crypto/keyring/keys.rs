@@ -140,7 +140,9 @@ impl Keys {
     fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
         let (counts, keys) = plaintext.split_first_chunk::<COUNTS>()?;
         let (counts, _) = counts.as_chunks::<4>();
-        let (keys, []) = keys.as_chunks::<KEY>() else { return None };
+        let (keys, []) = keys.as_chunks::<KEY>() else {
+            return None;
+        };
         let mut keys = keys.iter().map(|key| Zeroizing::new(*key));
         let id = DigestKey::from_bytes(keys.next()?);
         let mut counts = counts.iter().map(|count| u32::from_be_bytes(*count) as usize);
@@ -246,7 +248,9 @@ mod tests {
             plaintext.extend_from_slice(&[byte; 32]);
         }
         let mut wrapped = master(1).check(STORE).to_vec();
-        let sealed = master(1).wrapping_key(STORE).seal(&place(STORE), &plaintext, &OsEntropy);
+        let sealed = master(1)
+            .wrapping_key(STORE)
+            .seal(&place(STORE), &plaintext, &OsEntropy);
         wrapped.append(&mut sealed.unwrap());
 
         let (keys, _) = Keys::unwrap(&wrapped, &[master(1)], STORE).unwrap();

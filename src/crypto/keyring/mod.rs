@@ -4,7 +4,7 @@ mod keys;
 mod master;
 mod ring;
 
-pub use self::keys::{Keys, KeyringError};
+pub use self::keys::{KeyringError, Keys};
 pub use self::master::{MIN_PASSPHRASE, MasterKey, MasterKeyError};
 pub use self::ring::{RenewError, Renewal, Ring, Versions};
 

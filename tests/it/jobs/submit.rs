@@ -102,7 +102,10 @@ async fn every_relayed_operation_can_be_an_item_byte_for_byte_both_ways() {
         eventually(&format!("{name} is sent as it came"), async || sent() > before).await;
 
         if name.contains("SubmitTask") {
-            eventually("its task is known", async || item(&alice, &id, 0).await["task_id"] == "t-1").await;
+            eventually("its task is known", async || {
+                item(&alice, &id, 0).await["task_id"] == "t-1"
+            })
+            .await;
             continue;
         }
         until(&alice, &id, &["succeeded"]).await;
