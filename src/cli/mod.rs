@@ -19,6 +19,7 @@ mod output;
 mod page;
 mod queue;
 mod reach;
+mod rekey;
 mod sandbox;
 mod serve;
 mod startup;
@@ -41,6 +42,7 @@ use self::model::{ModelAction, ModelArgs};
 use self::output::Output;
 use self::queue::{QueueAction, QueueArgs};
 use self::reach::{Place, Reach};
+use self::rekey::{RekeyAction, RekeyArgs};
 use self::target::Target;
 use self::task::{TaskAction, TaskArgs};
 use self::upstream::{UpstreamAction, UpstreamArgs};
@@ -89,6 +91,7 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         Command::Job(JobArgs { reach, action }) => return administer(&reach, Errand::Job(action)),
         Command::Queue(QueueArgs { reach, action }) => return administer(&reach, Errand::Queue(action)),
         Command::Audit(AuditArgs { reach, action }) => return administer(&reach, Errand::Audit(action)),
+        Command::Rekey(RekeyArgs { reach, action }) => return administer(&reach, Errand::Rekey(action)),
         Command::Keygen => keygen::run()?,
         Command::Openapi => openapi::run()?,
         Command::Health => {
@@ -114,6 +117,7 @@ enum Errand {
     Job(JobAction),
     Queue(QueueAction),
     Audit(AuditAction),
+    Rekey(RekeyAction),
 }
 
 impl Errand {
@@ -126,6 +130,7 @@ impl Errand {
             Self::Task(action) => task::run(action, target, output).await?,
             Self::Job(action) => job::run(action, target, output).await?,
             Self::Queue(action) => queue::run(action, target, output).await?,
+            Self::Rekey(action) => rekey::run(action, target, output).await?,
             Self::Audit(action) => return audit::run(action, target, output).await,
         }
         Ok(ExitCode::SUCCESS)
