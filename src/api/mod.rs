@@ -37,6 +37,7 @@ pub mod upstreams;
 pub mod vision;
 pub mod volcengine;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,9 +179,9 @@ type Operations = (
     upstreams::UpstreamsApi,
     upstreams::AccountsApi,
     upstreams::ModelsApi,
-    tasks::AdminTasksApi,
     audit::AuditApi,
     jobs::admin::Group,
+    tasks::AdminTasksApi,
     operator::Group,
     open::OpenRoutes,
 );
@@ -198,9 +199,9 @@ fn service() -> OpenApiService<Operations, ()> {
         upstreams::UpstreamsApi,
         upstreams::AccountsApi,
         upstreams::ModelsApi,
-        tasks::AdminTasksApi,
         audit::AuditApi,
         jobs::admin::GROUP,
+        tasks::AdminTasksApi,
         operator::GROUP,
         open::OpenRoutes,
     ))
@@ -212,15 +213,15 @@ pub fn document() -> String {
     document::complete(&service().spec())
 }
 
-/// The groups of operations, as [`Operations`] lists them.
+/// The groups of operations, in the order in which [`Operations`] first names them.
 fn groups() -> Vec<&'static str> {
     let paths = Operations::meta().into_iter().flat_map(|api| api.paths);
-    let mut groups: Vec<_> = paths
+    let mut seen = BTreeSet::new();
+    paths
         .flat_map(|path| path.operations)
         .flat_map(|operation| operation.tags)
-        .collect();
-    groups.dedup();
-    groups
+        .filter(|group| seen.insert(*group))
+        .collect()
 }
 
 /// Every route, behind the edge.

@@ -55,7 +55,7 @@ impl RekeyApi {
     /// Show how the keys stand
     ///
     /// Which master key wraps the data keys, and how far their replacement has come.
-    #[oai(path = "/admin/rekey", method = "get", operation_id = "getRekey")]
+    #[oai(path = "/admin/rekey", method = "get", operation_id = "operator_getRekey")]
     async fn show(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<RekeyView>, ApiError> {
         Ok(Json(view(&authorized.services.rekey.state().await?)))
     }
@@ -65,7 +65,7 @@ impl RekeyApi {
     /// Wraps the data keys with the present master key, in one commit; if they are already, nothing is done. With `deep`, new
     /// data keys take the place of the old ones at once, and what the old ones sealed is sealed anew in the background, while
     /// calls run. One that is under way goes on.
-    #[oai(path = "/admin/rekey", method = "post", operation_id = "rekey")]
+    #[oai(path = "/admin/rekey", method = "post", operation_id = "operator_rekey")]
     async fn rekey(&self, authorized: Authorized<ToAdmin, Json<RekeyRequest>>) -> Result<Json<RekeyView>, ApiError> {
         let rekey = &authorized.services.rekey;
         let action = |action: &str| AdminAction {
