@@ -124,7 +124,7 @@ const MAC: usize = 12;
 mod tests {
     use super::*;
     use crate::crypto::entropy::OsEntropy;
-    use crate::crypto::keyring::Versions;
+    use crate::crypto::keyring::{Keyring, Keys, Versions};
 
     fn ring() -> Ring<DigestKey> {
         Ring::new(Versions::only(DigestKey::generate(&OsEntropy).unwrap()))
@@ -139,6 +139,21 @@ mod tests {
         assert!(place::<JobId>(&key, "audit", Some(&text)).is_err());
         assert!(place::<u64>(&key, "audit", Some("AAAA")).is_err());
         assert_eq!(place::<u64>(&key, "audit", None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_cursor_of_before_its_key_was_replaced_leads_on_while_that_key_is_kept() {
+        let keys = Keys::generate(&OsEntropy).unwrap();
+        let keyring = Keyring::new(keys.clone());
+        let text = cursor(&keyring.cursor, "audit", 42_u64);
+        let renewed = keys.renewed(&OsEntropy).unwrap();
+
+        keyring.install(&renewed);
+        assert_eq!(place(&keyring.cursor, "audit", Some(&text)).unwrap(), Some(42_u64));
+        assert_ne!(cursor(&keyring.cursor, "audit", 42_u64), text);
+
+        keyring.install(&renewed.settled());
+        assert!(place::<u64>(&keyring.cursor, "audit", Some(&text)).is_err());
     }
 
     #[test]

@@ -95,8 +95,8 @@ impl<'txn> Tables<'txn> {
     ///
     /// # Errors
     /// [`StoreError`] when the row cannot be written.
-    pub fn put_keys(&mut self, keys: Arc<Keys>, wrapped: &Vec<u8>) -> Result<(), StoreError> {
-        self.put_meta(meta::KEYRING, wrapped)?;
+    pub fn put_keys(&mut self, keys: Arc<Keys>, wrapped: &[u8]) -> Result<(), StoreError> {
+        self.put_meta(meta::KEYRING, &wrapped)?;
         self.keys = Some(keys);
         Ok(())
     }
