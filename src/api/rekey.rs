@@ -21,6 +21,7 @@ pub struct RekeyRequest {
 
 /// How the keys stand.
 #[derive(Debug, Object)]
+#[oai(rename = "KeyringStatus")]
 pub struct RekeyView {
     /// What wraps the data keys: `current`, or `previous` where the master key of before the last change still does.
     pub master_key: String,

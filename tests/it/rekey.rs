@@ -29,7 +29,7 @@ async fn sealed_anew(relay: &Relay) {
 
 #[tokio::test]
 async fn keys_are_replaced_while_calls_run_and_no_caller_notices() {
-    let relay = Relay::start().await;
+    let relay = Relay::build().with("PER_KEY_MAX_QUEUE", "16").start().await;
     let alice = relay.client("alice").await;
     let once = alice.idempotent("order-1");
     let first = once.submit(&submit_body("kept")).await;
