@@ -23,6 +23,7 @@ pub mod jobs;
 pub mod model;
 pub mod object;
 pub mod record;
+pub mod rekey;
 pub mod relay;
 pub mod sandbox;
 pub mod server;

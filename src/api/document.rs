@@ -296,6 +296,10 @@ fn examples(operation: &str) -> Option<Value> {
             "not_sent": called("It was never done", json!({ "outcome": "not_sent" })),
             "task": called("It created this task", json!({ "task_id": "7392616336519610409" })),
         }),
+        "operator_rekey" => json!({
+            "master": called("The present master key wraps the data keys", json!({})),
+            "deep": called("Other data keys too", json!({ "deep": true })),
+        }),
         "queues_retryDeadLetters" | "queues_dropDeadLetters" => json!({
             "queue": called("Those of a queue", json!({ "queue": "default" })),
         }),

@@ -25,6 +25,7 @@ pub mod params;
 pub mod peer;
 pub mod ratelimit;
 pub mod readiness;
+pub mod rekey;
 pub mod relayed;
 pub mod routes;
 pub mod schema;
@@ -67,6 +68,7 @@ use crate::jobs::webhook::Outbox;
 use crate::jobs::{Gallery, Jobs, Throughput};
 use crate::model::clock::{Clock, Timestamp};
 use crate::record::Recorder;
+use crate::rekey::Rekey;
 use crate::relay::Relay;
 use crate::store::Store;
 
@@ -121,7 +123,9 @@ pub struct Services {
     /// How many proxies stand before us.
     pub trusted_proxy_hops: u8,
     /// What opens the secrets of keys that are imported.
-    pub master_key: MasterKey,
+    pub master_key: Arc<MasterKey>,
+    /// Replaces the master key and the data keys.
+    pub rekey: Arc<Rekey>,
     /// Keyed digest of `METRICS_TOKEN`.
     pub metrics_token: Option<Digest>,
     /// What does not change while the process lives.
@@ -156,10 +160,11 @@ impl Services {
     }
 }
 
-/// The keyed digest by which a token of the environment is compared.
+/// The keyed digest by which a token of the environment is compared. It is never written, so the key that names things
+/// serves: it stays.
 #[must_use]
 pub fn token_digest(store: &Store, token: &str) -> Digest {
-    store.keyring().digest.of("token", &[token.as_bytes()])
+    store.keyring().id.of("token", &[token.as_bytes()])
 }
 
 /// Every operation of the document.
@@ -178,7 +183,7 @@ type Operations = (
     usage::UsageApi,
     audit::AuditApi,
     jobs::admin::Group,
-    (tasks::AdminTasksApi, operator::OperatorApi),
+    (tasks::AdminTasksApi, operator::Group),
     open::OpenRoutes,
 );
 
@@ -198,7 +203,7 @@ fn service() -> OpenApiService<Operations, ()> {
         usage::UsageApi,
         audit::AuditApi,
         jobs::admin::GROUP,
-        (tasks::AdminTasksApi, operator::OperatorApi),
+        (tasks::AdminTasksApi, operator::GROUP),
         open::OpenRoutes,
     ))
 }

@@ -6,6 +6,7 @@ use poem_openapi::{Object, OpenApi};
 use super::Tag;
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin};
+use super::rekey::RekeyApi;
 use crate::store::schema::SCHEMA;
 
 /// What runs here.
@@ -43,6 +44,12 @@ pub struct InfoLimits {
     /// `UPSTREAM_MAX_RUNNING_TASKS`; null when there is no such limit.
     pub max_running_tasks: Option<u64>,
 }
+
+/// What the operator does with the process and its store, in one.
+pub type Group = (OperatorApi, RekeyApi);
+
+/// The one that there is.
+pub const GROUP: Group = (OperatorApi, RekeyApi);
 
 /// The routes of the operator.
 pub struct OperatorApi;

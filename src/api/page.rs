@@ -2,10 +2,13 @@
 //!
 //! A cursor is opaque and sealed with a MAC, so that nobody walks another list with it.
 
+use std::sync::Arc;
+
 use data_encoding::BASE64URL_NOPAD;
 
 use super::error::ApiError;
 use crate::crypto::digest::DigestKey;
+use crate::crypto::keyring::Ring;
 use crate::model::id::JobId;
 use crate::model::job::ItemRef;
 
@@ -66,24 +69,29 @@ pub fn limit(asked: Option<u32>) -> Result<usize, ApiError> {
 
 /// A place in a list, as a client carries it.
 #[must_use]
-pub fn cursor(key: &DigestKey, list: &str, place: impl Place) -> String {
+pub fn cursor(ring: &Ring<DigestKey>, list: &str, place: impl Place) -> String {
+    cursor_under(&ring.newest(), list, place)
+}
+
+fn cursor_under(key: &DigestKey, list: &str, place: impl Place) -> String {
     let mut bytes = place.bytes();
     let mac = key.of("cursor", &[list.as_bytes(), &bytes]);
     bytes.extend(mac.as_bytes().iter().take(MAC));
     BASE64URL_NOPAD.encode(&bytes)
 }
 
-/// The place that a client's cursor names.
+/// The place that a client's cursor names. One that was made under an older key is as good while that key is kept.
 ///
 /// # Errors
 /// [`ApiError`] when we did not make it for this list.
-pub fn place<P: Place>(key: &DigestKey, list: &str, text: Option<&str>) -> Result<Option<P>, ApiError> {
+pub fn place<P: Place>(ring: &Ring<DigestKey>, list: &str, text: Option<&str>) -> Result<Option<P>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let wrong = || ApiError::validation("this cursor is not of this list").about("cursor");
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| wrong())?;
     let (place, _) = bytes.split_last_chunk::<MAC>().ok_or_else(wrong)?;
     let place = P::read(place).ok_or_else(wrong)?;
-    if cursor(key, list, place) == text {
+    let is_ours = |key: &Arc<DigestKey>| cursor_under(key, list, place) == text;
+    if ring.versions().iter().any(is_ours) {
         Ok(Some(place))
     } else {
         Err(wrong())
@@ -96,16 +104,16 @@ pub fn place<P: Place>(key: &DigestKey, list: &str, text: Option<&str>) -> Resul
 /// [`ApiError`] for a wrong limit or cursor.
 pub fn of<T>(
     all: impl IntoIterator<Item = T>,
-    key: &DigestKey,
+    ring: &Ring<DigestKey>,
     list: &str,
     asked: Option<u32>,
     from: Option<&str>,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
     let limit = limit(asked)?;
-    let from: u64 = place(key, list, from)?.unwrap_or(0);
+    let from: u64 = place(ring, list, from)?.unwrap_or(0);
     let mut rest = all.into_iter().skip(usize::try_from(from).unwrap_or(usize::MAX));
     let items: Vec<T> = rest.by_ref().take(limit).collect();
-    let next = rest.next().map(|_| cursor(key, list, from + items.len() as u64));
+    let next = rest.next().map(|_| cursor(ring, list, from + items.len() as u64));
     Ok((items, next))
 }
 
@@ -116,10 +124,15 @@ const MAC: usize = 12;
 mod tests {
     use super::*;
     use crate::crypto::entropy::OsEntropy;
+    use crate::crypto::keyring::{Keyring, Keys, Versions};
+
+    fn ring() -> Ring<DigestKey> {
+        Ring::new(Versions::only(DigestKey::generate(&OsEntropy).unwrap()))
+    }
 
     #[test]
     fn a_cursor_leads_back_to_its_place_in_its_own_list_only() {
-        let key = DigestKey::generate(&OsEntropy).unwrap();
+        let key = ring();
         let text = cursor(&key, "audit", 42_u64);
         assert_eq!(place(&key, "audit", Some(&text)).unwrap(), Some(42_u64));
         assert!(place::<u64>(&key, "tasks", Some(&text)).is_err());
@@ -129,8 +142,23 @@ mod tests {
     }
 
     #[test]
+    fn a_cursor_of_before_its_key_was_replaced_leads_on_while_that_key_is_kept() {
+        let keys = Keys::generate(&OsEntropy).unwrap();
+        let keyring = Keyring::new(keys.clone());
+        let text = cursor(&keyring.cursor, "audit", 42_u64);
+        let renewed = keys.renewed(&OsEntropy).unwrap();
+
+        keyring.install(&renewed);
+        assert_eq!(place(&keyring.cursor, "audit", Some(&text)).unwrap(), Some(42_u64));
+        assert_ne!(cursor(&keyring.cursor, "audit", 42_u64), text);
+
+        keyring.install(&renewed.settled());
+        assert!(place::<u64>(&keyring.cursor, "audit", Some(&text)).is_err());
+    }
+
+    #[test]
     fn a_place_is_a_number_a_job_or_an_item() {
-        let key = DigestKey::generate(&OsEntropy).unwrap();
+        let key = ring();
         let job = JobId::from_bits(u128::MAX - 1);
         let item = ItemRef { job, index: 7 };
         assert_eq!(
@@ -145,7 +173,7 @@ mod tests {
 
     #[test]
     fn pages_of_a_list_in_memory_follow_one_another_to_its_end() {
-        let key = DigestKey::generate(&OsEntropy).unwrap();
+        let key = ring();
         let (first, next) = of(1..=3, &key, "numbers", Some(2), None).unwrap();
         let (second, end) = of(1..=3, &key, "numbers", Some(2), next.as_deref()).unwrap();
         assert_eq!((first, second, end), (vec![1, 2], vec![3], None));

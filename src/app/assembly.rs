@@ -23,6 +23,7 @@ use crate::jobs::{self, Gallery, Jobs, Throughput};
 use crate::model::clock::GuardedClock;
 use crate::model::upstream::UpstreamName;
 use crate::record::Recorder;
+use crate::rekey::Rekey;
 use crate::relay::{Policy, Relay};
 use crate::store::Store;
 use crate::store::ballast::Ballast;
@@ -37,7 +38,8 @@ pub(super) struct Parts<'a> {
     pub(super) directory: Arc<Directory>,
     pub(super) issuer: Issuer,
     pub(super) curator: Curator,
-    pub(super) master_key: MasterKey,
+    pub(super) master_key: Arc<MasterKey>,
+    pub(super) rekey: Arc<Rekey>,
     pub(super) metrics: metrics_exporter_prometheus::PrometheusHandle,
     pub(super) place: &'a Path,
     pub(super) calls: &'a TaskTracker,
@@ -57,6 +59,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         issuer,
         curator,
         master_key,
+        rekey,
         metrics,
         place,
         calls,
@@ -143,6 +146,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         cors: Cors::new(config.server.cors_origins.clone()),
         trusted_proxy_hops: config.server.trusted_proxy_hops,
         master_key,
+        rekey,
         metrics_token: config.telemetry.metrics_token.as_ref().map(token),
         facts,
         store,

@@ -59,6 +59,8 @@ impl App {
             self.background
                 .spawn(async move { stop.run_until_cancelled(export_days(&services, &daily)).await });
         }
+        // One that an older process began goes on.
+        Arc::clone(&self.services.rekey).start();
         let jobs = Arc::clone(&self.services.jobs).run(self.stop.clone());
         self.background.spawn(jobs.instrument(tracing::info_span!("jobs")));
         let logs = Arc::clone(&self.services.logs).run(self.stop.clone());

@@ -32,6 +32,7 @@ use crate::crypto::seal::StoreId;
 use crate::jobs::webhook::egress::{Resolve, SystemResolver};
 use crate::model::clock::{Clock, SystemClock};
 use crate::record::recovery;
+use crate::rekey::{self, Rekey};
 use crate::store::ballast::{Ballast, Dropped};
 use crate::store::error::OpenError;
 use crate::store::{self, Missing, OpenOptions, Store};
@@ -115,8 +116,9 @@ impl App {
         };
         let store = opened.store;
         recovery::recover(&store, volcengine::NAME).await?;
-        let master_key = master_keys(config, store.id())?.swap_remove(0);
+        let master_key = Arc::new(master_keys(config, store.id())?.swap_remove(0));
         let (calls, background) = (TaskTracker::new(), TaskTracker::new());
+        let stop = CancellationToken::new();
         let directory = {
             let store = store.clone();
             Arc::new(blocking(move || Directory::load(&store).map_err(StartError::from)).await?)
@@ -137,10 +139,22 @@ impl App {
         {
             moving::import(&issuer, &legacy, &master_key).await?;
         }
+        let rekey = Arc::new(Rekey::new(rekey::Parts {
+            store: store.clone(),
+            directory: Arc::clone(&directory),
+            master: Arc::clone(&master_key),
+            wrapped: rekey::Wrapped::by(opened.master_key),
+            clock: Arc::clone(&outside.clock),
+            entropy: Arc::clone(&outside.entropy),
+            ttl: config.store.idempotency_ttl,
+            tasks: background.clone(),
+            stop: stop.clone(),
+        }));
         let services = assemble(Parts {
             config,
             outside,
             store,
+            rekey,
             directory,
             issuer,
             curator,
@@ -154,7 +168,7 @@ impl App {
             services,
             background,
             calls,
-            stop: CancellationToken::new(),
+            stop,
             ballast,
         })
     }
@@ -245,7 +259,7 @@ fn open_file(config: &Config, outside: &Outside, path: &Path, ballast: &Ballast)
     };
     let opened = Store::open(path, &options)?;
     if opened.master_key > 0 {
-        tracing::warn!("the store is still sealed under API_KEY_ENCRYPTION_KEY_PREVIOUS");
+        tracing::warn!("the store is still wrapped with the previous master key: run tollgate rekey, then remove it");
     }
     if let Err(error) = ballast.take() {
         tracing::warn!(error = %error, "no reserve could be kept beside the store");
@@ -255,15 +269,14 @@ fn open_file(config: &Config, outside: &Outside, path: &Path, ballast: &Ballast)
 
 /// The keys that may open the store: the current one first.
 fn master_keys(config: &Config, id: StoreId) -> Result<Vec<MasterKey>, OpenError> {
-    let current = match &config.auth.master {
+    let key = |master: &Master| match master {
         Master::Key(secret) => MasterKey::from_base64(secret),
         Master::Passphrase(phrase) => MasterKey::from_passphrase(phrase, id.as_bytes()),
     };
-    let mut keys = vec![current.map_err(|_| OpenError::WrongKey)?];
-    if let Some(previous) = &config.auth.previous {
-        keys.push(MasterKey::from_base64(previous).map_err(|_| OpenError::WrongKey)?);
-    }
-    Ok(keys)
+    let masters = std::iter::once(&config.auth.master).chain(&config.auth.previous);
+    masters
+        .map(|master| key(master).map_err(|_| OpenError::WrongKey))
+        .collect()
 }
 
 async fn blocking<T: Send + 'static>(

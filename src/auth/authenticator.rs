@@ -6,7 +6,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::directory::Directory;
-use super::entry::{Entry, bearer_digest};
+use super::entry::Entry;
 use super::error::AuthError;
 use super::replay::Replays;
 use super::{bearer, signature};
@@ -15,6 +15,7 @@ use crate::crypto::keyring::Keyring;
 use crate::crypto::sigv4::verify::{self, Rules};
 use crate::model::caller::{Caller, Identity};
 use crate::model::clock::{Clock, Timestamp};
+use crate::model::id::KeyId;
 use crate::model::key::{KeyStatus, Scheme, Scope};
 use crate::model::secret::Secret;
 
@@ -60,8 +61,8 @@ pub struct Presented {
 #[derive(Debug)]
 enum Credential {
     Signed(Box<verify::Presented>),
-    /// The keyed digest of the token.
-    Bearer(Digest),
+    /// Its holder has shown the secret of this key.
+    Bearer(KeyId),
     AdminToken,
 }
 
@@ -84,7 +85,7 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            admin_token: admin_token.map(|token| bearer_digest(&keyring, token.expose().as_bytes())),
+            admin_token: admin_token.map(|token| admin_digest(&keyring, token.expose().as_bytes())),
             replays: Replays::new(clock.wall()),
             directory,
             keyring,
@@ -116,13 +117,13 @@ impl Authenticator {
         if !bearer::is_token(token) {
             return Err(AuthError::MalformedToken);
         }
-        let digest = bearer_digest(&self.keyring, token);
-        let is_admin_token = self.admin_token.is_some_and(|admin| admin.ct_eq(&digest));
-        let is_known = self.directory.by_bearer(&digest).is_some();
-        match (is_admin_token, is_known) {
-            (true, _) => Ok(Credential::AdminToken),
-            (false, true) => Ok(Credential::Bearer(digest)),
-            (false, false) => Err(AuthError::UnknownKey),
+        let is_admin_token = |admin: &Digest| admin.ct_eq(&admin_digest(&self.keyring, token));
+        if self.admin_token.as_ref().is_some_and(is_admin_token) {
+            return Ok(Credential::AdminToken);
+        }
+        match self.directory.by_bearer(token, &self.keyring.digest) {
+            Some(entry) => Ok(Credential::Bearer(entry.key.id)),
+            None => Err(AuthError::UnknownKey),
         }
     }
 
@@ -151,8 +152,8 @@ impl Authenticator {
         let now = self.clock.wall();
         let caller = match &presented.credential {
             Credential::AdminToken => Caller::administrator(Identity::AdminToken),
-            Credential::Bearer(digest) => {
-                let entry = self.directory.by_bearer(digest).ok_or(AuthError::UnknownKey)?;
+            Credential::Bearer(id) => {
+                let entry = self.directory.entry(*id).ok_or(AuthError::UnknownKey)?;
                 admit(&entry, Scheme::Bearer, now)?
             }
             Credential::Signed(signed) => {
@@ -170,6 +171,11 @@ impl Authenticator {
         }
         Ok(caller)
     }
+}
+
+/// What the `ADMIN_TOKEN` is compared by. It is never written, so the key that names things serves: it stays.
+fn admin_digest(keyring: &Keyring, token: &[u8]) -> Digest {
+    keyring.id.of("admin token", &[token])
 }
 
 /// The caller that the proven holder of a key is, if the key is in use and may be presented this way.

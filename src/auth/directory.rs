@@ -9,12 +9,14 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::AuthError;
 use super::entry::Entry;
-use crate::crypto::digest::Digest;
+use crate::crypto::digest::{Digest, DigestKey};
+use crate::crypto::keyring::{Keyring, Ring};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::id::{KeyId, OwnerId};
 use crate::model::key::{ApiKey, KeyStatus, Scope};
 use crate::store::error::StoreError;
+use crate::store::keys::bearer;
 use crate::store::{Store, keys};
 
 /// All client keys. Readers never wait; a change replaces the whole picture.
@@ -108,10 +110,29 @@ impl Directory {
         self.snapshot.load().access_keys.get(access_key).cloned()
     }
 
-    /// The digest is keyed, so a look-up tells nothing by its time that could be used to guess a token.
-    pub(super) fn by_bearer(&self, digest: &Digest) -> Option<Arc<Entry>> {
-        let entry = self.snapshot.load().bearers.get(digest).cloned();
-        entry.filter(|entry| entry.bearer.ct_eq(digest))
+    /// The key whose secret this is. It is looked for by its digest under each digest key of the ring, as entries may
+    /// have been made under an older one. A digest is keyed, so a look-up tells nothing by its time that could be used to
+    /// guess a token.
+    pub(super) fn by_bearer(&self, token: &[u8], ring: &Ring<DigestKey>) -> Option<Arc<Entry>> {
+        // One picture for all of them, taken first: its digests are of keys that the ring holds.
+        let snapshot = self.snapshot.load();
+        ring.versions().iter().find_map(|key| {
+            let digest = bearer(key, token);
+            let entry = snapshot.bearers.get(&digest);
+            entry.filter(|entry| entry.bearer.ct_eq(&digest)).cloned()
+        })
+    }
+
+    /// Has every key be found by its digest under the newest digest key.
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits for its turn, nothing is changed.
+    pub async fn renew_digests(&self, keyring: &Keyring) {
+        let turn = self.turn().await;
+        let snapshot = self.snapshot.load_full();
+        let renewed = snapshot.ids.values();
+        let renewed = renewed.map(|entry| Entry::new(entry.key.clone(), entry.secret.clone(), keyring));
+        self.publish(turn, renewed.collect());
     }
 
     /// Waits for the right to change keys. Cancel-safe.

@@ -2,13 +2,11 @@
 
 use super::mask::mask;
 use crate::crypto::entropy::{Entropy, EntropyError};
-use crate::crypto::seal;
 use crate::model::account::Account;
-use crate::model::id::AccountId;
 use crate::model::secret::Secret;
-use crate::model::upstream::{Source, UpstreamName};
+use crate::model::upstream::Source;
 use crate::store::Store;
-use crate::store::accounts::{self, AccountRow};
+use crate::store::accounts::{AccountRow, at_place};
 use crate::store::error::StoreError;
 
 /// The row to store, its credential sealed.
@@ -20,7 +18,7 @@ pub(super) fn seal(
     entropy: &dyn Entropy,
 ) -> Result<AccountRow, EntropyError> {
     let credential = account.credential.expose().as_bytes();
-    let sealed = with_place(account.id, &account.upstream, base_url, store, |place| {
+    let sealed = at_place(account.id, &account.upstream, base_url, store.id(), |place| {
         store.keyring().seal.seal(place, credential, entropy)
     })?;
     Ok(AccountRow {
@@ -37,7 +35,7 @@ pub(super) fn seal(
 pub(super) fn open(row: &AccountRow, base_url: &str, store: &Store) -> Result<Account, StoreError> {
     let id = row.id;
     let changed = |what: String| StoreError::Seal(format!("account {id}: {what}"));
-    let credential = with_place(id, &row.upstream, base_url, store, |place| {
+    let credential = at_place(id, &row.upstream, base_url, store.id(), |place| {
         store.keyring().seal.open(place, &row.sealed)
     })
     .map_err(|error| changed(error.to_string()))?;
@@ -49,23 +47,5 @@ pub(super) fn open(row: &AccountRow, base_url: &str, store: &Store) -> Result<Ac
         weight: row.weight,
         source: Source::Store,
         credential: Secret::new(credential.to_owned()),
-    })
-}
-
-/// Where a credential is sealed to: its row, and the one address that it may be sent to.
-fn with_place<T>(
-    id: AccountId,
-    upstream: &UpstreamName,
-    base_url: &str,
-    store: &Store,
-    then: impl FnOnce(&seal::Place<'_>) -> T,
-) -> T {
-    then(&seal::Place {
-        store: store.id(),
-        table: accounts::TABLE,
-        record: &id.bits().to_be_bytes(),
-        field: "credential",
-        version: 1,
-        context: &[upstream.as_str().as_bytes(), base_url.as_bytes()],
     })
 }

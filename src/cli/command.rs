@@ -12,6 +12,7 @@ use super::job::JobArgs;
 use super::key::KeyArgs;
 use super::model::ModelArgs;
 use super::queue::QueueArgs;
+use super::rekey::RekeyArgs;
 use super::sandbox::SandboxArgs;
 use super::task::TaskArgs;
 use super::upstream::UpstreamArgs;
@@ -45,6 +46,7 @@ pub(super) enum Command {
     Queue(QueueArgs),
     Audit(AuditArgs),
     Usage(UsageArgs),
+    Rekey(RekeyArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Ask the server of this machine whether it is alive; the exit code is the answer

@@ -19,6 +19,7 @@ mod output;
 mod page;
 mod queue;
 mod reach;
+mod rekey;
 mod sandbox;
 mod serve;
 mod startup;
@@ -42,6 +43,7 @@ use self::model::{ModelAction, ModelArgs};
 use self::output::Output;
 use self::queue::{QueueAction, QueueArgs};
 use self::reach::{Place, Reach};
+use self::rekey::{RekeyAction, RekeyArgs};
 use self::target::Target;
 use self::task::{TaskAction, TaskArgs};
 use self::upstream::{UpstreamAction, UpstreamArgs};
@@ -96,6 +98,7 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
                 .unwrap_or_else(|| administer(&args.reach, Errand::Audit(args.action)));
         }
         Command::Usage(UsageArgs { reach, asked }) => return administer(&reach, Errand::Usage(asked)),
+        Command::Rekey(RekeyArgs { reach, action }) => return administer(&reach, Errand::Rekey(action)),
         Command::Keygen => keygen::run()?,
         Command::Openapi => openapi::run()?,
         Command::Health => {
@@ -122,6 +125,7 @@ enum Errand {
     Queue(QueueAction),
     Audit(AuditAction),
     Usage(Asked),
+    Rekey(RekeyAction),
 }
 
 impl Errand {
@@ -135,6 +139,7 @@ impl Errand {
             Self::Job(action) => job::run(action, target, output).await?,
             Self::Usage(asked) => usage::run(asked, target, output).await?,
             Self::Queue(action) => queue::run(action, target, output).await?,
+            Self::Rekey(action) => rekey::run(action, target, output).await?,
             Self::Audit(action) => return audit::run(action, target, output).await,
         }
         Ok(ExitCode::SUCCESS)

@@ -12,9 +12,8 @@ use crate::model::secret::Secret;
 pub struct Auth {
     /// What the store's data keys are wrapped with.
     pub master: Master,
-    /// The master key before the last change, in the form of [`Master::Key`]. A store that was made with it opens, and
-    /// is wrapped anew.
-    pub previous: Option<Secret>,
+    /// What it was before the last change. A store that was wrapped with it opens; `rekey` wraps it anew.
+    pub previous: Option<Master>,
     /// A bearer token with scope `admin` that no store knows: at least 32 visible ASCII characters.
     pub admin_token: Option<Secret>,
     /// Which signed requests are accepted.
@@ -56,7 +55,7 @@ impl Auth {
     /// `None` where there is no master key; that is then among the mistakes.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let master = master(reader);
-        let previous = reader.secret("API_KEY_ENCRYPTION_KEY_PREVIOUS", master_key);
+        let previous = previous(reader);
         let admin_token = reader.secret("ADMIN_TOKEN", admin_token);
         let strict = reader.value_or("SIGNATURE_STRICT", false, value::switch);
         let unknown_tasks = reader.value_or("UNKNOWN_TASKS", UnknownTasks::Migrate, unknown_tasks);
@@ -87,6 +86,20 @@ fn master(reader: &mut Reader<'_>) -> Option<Master> {
         (false, false) => reader.mistake(KEY, format!("is not set, nor is {PASSPHRASE}"), KEY_FIX),
         _ => {}
     }
+    key.or(passphrase)
+}
+
+fn previous(reader: &mut Reader<'_>) -> Option<Master> {
+    if reader.text(PREVIOUS_KEY).is_some() && reader.text(PREVIOUS_PASSPHRASE).is_some() {
+        let problem = format!("is set beside {PREVIOUS_KEY}");
+        reader.mistake(
+            PREVIOUS_PASSPHRASE,
+            problem,
+            "keep the one that the store is wrapped with",
+        );
+    }
+    let key = reader.secret(PREVIOUS_KEY, master_key).map(Master::Key);
+    let passphrase = reader.secret(PREVIOUS_PASSPHRASE, passphrase).map(Master::Passphrase);
     key.or(passphrase)
 }
 
@@ -130,6 +143,8 @@ fn unknown_tasks(text: &str) -> Result<UnknownTasks, Wrong> {
 
 const KEY: &str = "API_KEY_ENCRYPTION_KEY";
 const PASSPHRASE: &str = "ENCRYPTION_PASSPHRASE";
+const PREVIOUS_KEY: &str = "API_KEY_ENCRYPTION_KEY_PREVIOUS";
+const PREVIOUS_PASSPHRASE: &str = "ENCRYPTION_PASSPHRASE_PREVIOUS";
 const KEY_FIX: &str = "set the key that the store was made with; for a new store run `tollgate keygen`";
 
 #[cfg(test)]

@@ -119,7 +119,20 @@ pub struct Place<'a> {
     pub context: &'a [&'a [u8]],
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// The place of a field that only its row guards.
+    #[must_use]
+    pub const fn of_row(store: StoreId, table: &'a str, record: &'a [u8], field: &'a str) -> Self {
+        Self {
+            store,
+            table,
+            record,
+            field,
+            version: 1,
+            context: &[],
+        }
+    }
+
     /// All parts, each behind its length, so that no two places have the same associated data.
     fn associated_data(&self) -> Vec<u8> {
         let fixed = [

@@ -17,8 +17,8 @@ pub(super) struct Settle {
     pub(super) at: ItemRef,
     pub(super) holder: Holder,
     pub(super) ending: Ending,
-    /// What its idempotency key is stored as, where it has used one.
-    pub(super) key: Option<Digest>,
+    /// What its idempotency key may be stored as, where it has used one.
+    pub(super) key: Option<Vec<Digest>>,
     pub(super) bell: Bell,
 }
 
@@ -86,8 +86,8 @@ impl Change for Settle {
         if let Some(sealed) = self.ending.outcome().and_then(|outcome| outcome.sealed.as_ref()) {
             tables.put_result(self.at, sealed)?;
         }
-        if let Some(key) = self.key.filter(|_| self.ending.spends_the_key()) {
-            forget(tables, &key)?;
+        if let Some(key) = self.key.as_ref().filter(|_| self.ending.spends_the_key()) {
+            forget(tables, key)?;
         }
         if let Some(item) = after {
             settled.due = item.wake_at.is_some();
@@ -108,15 +108,16 @@ impl Change for Settle {
 }
 
 /// Frees a key whose call has ended: its reply is kept with the item now.
-fn forget(tables: &mut Tables<'_>, key: &Digest) -> Result<(), StoreError> {
-    let ended = idempotency::get(tables.view(), key)?
-        .is_some_and(|usage| matches!(usage.fate, Fate::Kept(_) | Fate::NotKept(_)));
-    if ended { tables.free_key(key) } else { Ok(()) }
+fn forget(tables: &mut Tables<'_>, key: &[Digest]) -> Result<(), StoreError> {
+    match idempotency::find(tables.view(), key)? {
+        Some((key, usage)) if matches!(usage.fate, Fate::Kept(_) | Fate::NotKept(_)) => tables.free_key(&key),
+        _ => Ok(()),
+    }
 }
 
 impl Jobs {
     /// Writes what came of an item, and tells those who wait for it.
-    pub(super) async fn settle(&self, at: ItemRef, holder: Holder, ending: Ending, key: Option<Digest>) {
+    pub(super) async fn settle(&self, at: ItemRef, holder: Holder, ending: Ending, key: Option<Vec<Digest>>) {
         let settle = Settle {
             at,
             holder: holder.clone(),

@@ -1,18 +1,21 @@
 //! Accepting a job: what it asks is vetted, sealed, and committed at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bell::{Bell, Told};
 use super::webhook::NotAccepted;
 use super::{ItemSpec, JobError, JobSpec, Jobs, Viewer};
+use crate::crypto::digest::DigestKey;
 use crate::crypto::entropy;
+use crate::crypto::keyring::{Ring, Versions};
 use crate::model::call::{Call, IdempotencyKey};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::id::{JobId, RequestId};
 use crate::model::job::item::ItemBody;
 use crate::model::job::queue::QueueMode;
-use crate::model::job::{Hold, Item, ItemRef, Job, JobState, QueueName, Tally};
+use crate::model::job::{Hold, Item, ItemRef, Job, JobState, Tally};
 use crate::relay::error::RelayError;
 use crate::store::error::{StoreError, WriteError};
 use crate::store::jobs::key::JobKey;
@@ -77,44 +80,57 @@ impl Jobs {
             now,
             entropy::random(self.entropy.as_ref()).map_err(|_| JobError::Entropy)?,
         );
-        let usage = idempotency.map(|presented| self.usage(caller, &spec, presented, id, now));
         let items = spec
             .items
             .iter()
             .zip(0..)
             .map(|(item, index)| self.seal_item(ItemRef { job: id, index }, item, spec.not_before, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let enqueue = Enqueue {
-            id,
+        let items = Arc::new(items);
+        let job = Job {
+            owner: caller.owner,
+            key: caller.key(),
+            kind: spec.kind,
             queue: spec.queue.clone(),
-            items,
-            usage,
-            now,
-            bell: self.bell.clone(),
-            job: Some(Job {
-                owner: caller.owner,
-                key: caller.key(),
-                kind: spec.kind,
-                queue: spec.queue,
-                priority: spec.priority,
-                state: JobState::Queued,
-                hold: Hold::Free,
-                cancelled_at: None,
-                tally: Tally::queued(u32::try_from(spec.items.len()).unwrap_or(u32::MAX)),
-                created_at: now,
-                not_before: spec.not_before,
-                deadline: spec.deadline,
-                started_at: None,
-                finished_at: None,
-                retry: spec.retry,
-                limits: spec.limits,
-                private: self.vault.seal_private(id, &spec.private)?,
-                idempotency: usage.map(|(digest, _)| digest),
-                last_event: 0,
-                last_log: 0,
-            }),
+            priority: spec.priority,
+            state: JobState::Queued,
+            hold: Hold::Free,
+            cancelled_at: None,
+            tally: Tally::queued(u32::try_from(spec.items.len()).unwrap_or(u32::MAX)),
+            created_at: now,
+            not_before: spec.not_before,
+            deadline: spec.deadline,
+            started_at: None,
+            finished_at: None,
+            retry: spec.retry,
+            limits: spec.limits,
+            private: self.vault.seal_private(id, &spec.private)?,
+            idempotency: None,
+            last_event: 0,
+            last_log: 0,
         };
-        match self.store.write(enqueue).await.map_err(JobError::from)? {
+        let enqueued = loop {
+            let usage = idempotency.map(|presented| self.usage(caller, &spec, presented, id, now));
+            let enqueue = Enqueue {
+                id,
+                items: Arc::clone(&items),
+                now,
+                bell: self.bell.clone(),
+                job: Job {
+                    idempotency: usage.as_ref().map(|usage| usage.newest.0),
+                    ..job.clone()
+                },
+                usage,
+            };
+            match self.store.write(enqueue).await {
+                Ok(enqueued) => break enqueued,
+                // The digest key was replaced between here and the writer, which happens once in months.
+                Err(WriteError::Refused(Refused::Renamed)) => {}
+                Err(WriteError::Refused(Refused::Job(error))) => return Err(error),
+                Err(WriteError::Store(error)) => return Err(error.into()),
+            }
+        };
+        match enqueued {
             Enqueued::Now(told) => {
                 self.tell(&told);
                 let job = told.into_iter().next().map(|(_, closed)| closed.job);
@@ -176,19 +192,12 @@ impl Jobs {
         })
     }
 
-    /// How an idempotency key is used by a submission: its digest, and that of what is submitted. Only the moment at which
-    /// it begins is left out, since a delay counts from the request.
-    fn usage(
-        &self,
-        caller: &Caller,
-        spec: &JobSpec,
-        presented: &IdempotencyKey,
-        job: JobId,
-        now: Timestamp,
-    ) -> ([u8; 32], JobKey) {
-        let digest = &self.store.keyring().digest;
+    /// How an idempotency key is used by a submission, under every digest key that is looked up: its digest, and that of
+    /// what is submitted. Only the moment at which it begins is left out, since a delay counts from the request.
+    fn usage(&self, caller: &Caller, spec: &JobSpec, presented: &IdempotencyKey, job: JobId, now: Timestamp) -> Usage {
+        let ring = self.store.keyring().digest.clone();
+        let versions = ring.versions();
         let owner = caller.owner.bits().to_be_bytes();
-        let key = digest.of("job idempotency key", &[&owner, presented.as_bytes()]);
         let webhook = spec
             .private
             .webhook
@@ -210,24 +219,60 @@ impl Jobs {
             parts.push(&item.body);
             parts.push(item.req_json.as_deref().unwrap_or_default().as_bytes());
         }
-        let usage = JobKey {
-            fingerprint: *digest.of("job", &parts).as_bytes(),
-            job,
-            expires_at: now.plus(self.recorder.ttl()),
+        let under = |key: &Arc<DigestKey>| {
+            let digest = key.of("job idempotency key", &[&owner, presented.as_bytes()]);
+            let usage = JobKey {
+                fingerprint: *key.of("job", &parts).as_bytes(),
+                job,
+                expires_at: now.plus(self.recorder.ttl()),
+            };
+            (*digest.as_bytes(), usage)
         };
-        (*key.as_bytes(), usage)
+        Usage {
+            newest: under(versions.newest()),
+            older: versions.iter().skip(1).map(under).collect(),
+            ring,
+            versions,
+        }
     }
 }
 
 /// Writes a new job, unless its idempotency key was used before.
 struct Enqueue {
     id: JobId,
-    queue: QueueName,
-    items: Vec<NewItem>,
-    usage: Option<([u8; 32], JobKey)>,
+    items: Arc<Vec<NewItem>>,
+    usage: Option<Usage>,
     now: Timestamp,
     bell: Bell,
-    job: Option<Job>,
+    job: Job,
+}
+
+/// How an idempotency key is used by a submission.
+struct Usage {
+    newest: ([u8; 32], JobKey),
+    older: Vec<([u8; 32], JobKey)>,
+    ring: Ring<DigestKey>,
+    /// The digest keys that it was made under.
+    versions: Arc<Versions<DigestKey>>,
+}
+
+impl Usage {
+    fn all(&self) -> impl Iterator<Item = &([u8; 32], JobKey)> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+
+    /// Whether these are still the keys that a use is looked for under. The writer asks, one submission after the other: so
+    /// of two with one key, the later finds what the earlier wrote.
+    fn is_current(&self) -> bool {
+        self.ring.is_at(&self.versions)
+    }
+}
+
+/// Why a submission was not written.
+enum Refused {
+    Job(JobError),
+    /// The digest key was replaced meanwhile: it is to be named anew.
+    Renamed,
 }
 
 /// What a submission came to.
@@ -239,20 +284,27 @@ enum Enqueued {
 impl Write for Enqueue {
     type Plan = Option<JobId>;
     type Done = Enqueued;
-    type Refusal = JobError;
+    type Refusal = Refused;
 
-    fn plan(&mut self, rows: &mut impl Rows) -> Result<Option<JobId>, WriteError<JobError>> {
-        if let Some((digest, usage)) = &self.usage
-            && let Some(earlier) = key::get(rows, digest)?.filter(|earlier| earlier.expires_at > self.now)
-        {
-            return if earlier.fingerprint == usage.fingerprint {
-                Ok(Some(earlier.job))
-            } else {
-                Err(WriteError::Refused(JobError::Conflict))
-            };
+    fn plan(&mut self, rows: &mut impl Rows) -> Result<Option<JobId>, WriteError<Refused>> {
+        if let Some(usage) = &self.usage {
+            if !usage.is_current() {
+                return Err(WriteError::Refused(Refused::Renamed));
+            }
+            for (digest, usage) in usage.all() {
+                let Some(earlier) = key::get(rows, digest)?.filter(|earlier| earlier.expires_at > self.now) else {
+                    continue;
+                };
+                return if earlier.fingerprint == usage.fingerprint {
+                    Ok(Some(earlier.job))
+                } else {
+                    Err(WriteError::Refused(Refused::Job(JobError::Conflict)))
+                };
+            }
         }
-        if queue::get(rows, &self.queue)?.mode == QueueMode::Draining {
-            return Err(WriteError::Refused(JobError::Draining(self.queue.to_string())));
+        if queue::get(rows, &self.job.queue)?.mode == QueueMode::Draining {
+            let draining = JobError::Draining(self.job.queue.to_string());
+            return Err(WriteError::Refused(Refused::Job(draining)));
         }
         Ok(None)
     }
@@ -261,14 +313,16 @@ impl Write for Enqueue {
         if let Some(id) = earlier {
             return Ok(Enqueued::Before(id));
         }
-        if let Some((digest, usage)) = &self.usage {
+        if let Some(Usage {
+            newest: (digest, usage),
+            ..
+        }) = &self.usage
+        {
             tables.put_job_key(digest, usage)?;
         }
         let mut told = Told::new();
-        if let Some(job) = self.job.clone() {
-            let edit = tables.insert_job(self.id, job, &self.items)?;
-            self.bell.close(tables, edit, &mut told)?;
-        }
+        let edit = tables.insert_job(self.id, self.job.clone(), &self.items)?;
+        self.bell.close(tables, edit, &mut told)?;
         Ok(Enqueued::Now(told))
     }
 }

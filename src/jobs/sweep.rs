@@ -134,7 +134,7 @@ enum Fate {
 impl Sweep {
     fn fate(&self, index: u32, item: &Item, job: &Job, tables: &mut Tables<'_>) -> Result<Fate, StoreError> {
         let at = ItemRef { job: self.id, index };
-        let usage = idempotency::get(tables.view(), &self.key_of(at, item, job))?;
+        let usage = idempotency::find(tables.view(), &self.keys_of(at, item, job))?.map(|(_, usage)| usage);
         let lives = |since: Timestamp| since.plus(self.recorder.ttl()) > tables.now();
         if item.state != ItemState::Unknown {
             // A key that nobody uses was freed by the end of its call, or has expired meanwhile.
@@ -162,9 +162,9 @@ impl Sweep {
         Ok(if lives && !in_use { Fate::NotSent } else { Fate::Open })
     }
 
-    fn key_of(&self, at: ItemRef, item: &Item, job: &Job) -> Digest {
+    fn keys_of(&self, at: ItemRef, item: &Item, job: &Job) -> Vec<Digest> {
         let key = IdempotencyKey::of_item(at, item.epoch);
-        self.recorder.key_digest(job.owner, &key)
+        self.recorder.key_digests(job.owner, &key)
     }
 }
 

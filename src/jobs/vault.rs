@@ -37,7 +37,7 @@ impl Vault {
     /// # Errors
     /// [`JobError::Entropy`].
     pub fn seal_private(&self, id: JobId, private: &Private) -> Result<Vec<u8>, JobError> {
-        self.seal(jobs::TABLE, &id.bits().to_be_bytes(), "private", private)
+        self.seal(jobs::TABLE, &id.bits().to_be_bytes(), jobs::SEALED, private)
     }
 
     /// Opens them.
@@ -45,7 +45,7 @@ impl Vault {
     /// # Errors
     /// [`JobError::Store`] when the row was changed outside Tollgate.
     pub fn open_private(&self, id: JobId, job: &Job) -> Result<Private, JobError> {
-        self.open(jobs::TABLE, &id.bits().to_be_bytes(), "private", &job.private)
+        self.open(jobs::TABLE, &id.bits().to_be_bytes(), jobs::SEALED, &job.private)
     }
 
     /// Seals what an item asks.
@@ -53,7 +53,7 @@ impl Vault {
     /// # Errors
     /// [`JobError::Entropy`].
     pub fn seal_body(&self, at: ItemRef, body: &ItemBody) -> Result<Vec<u8>, JobError> {
-        self.seal(item::BODIES, &item::place(at), "body", body)
+        self.seal(item::BODIES, &item::place(at), item::BODY, body)
     }
 
     /// Opens it.
@@ -61,7 +61,7 @@ impl Vault {
     /// # Errors
     /// As [`Vault::open_private`].
     pub fn open_body(&self, at: ItemRef, sealed: &[u8]) -> Result<ItemBody, JobError> {
-        self.open(item::BODIES, &item::place(at), "body", sealed)
+        self.open(item::BODIES, &item::place(at), item::BODY, sealed)
     }
 
     /// Seals what an item was answered.
@@ -69,7 +69,7 @@ impl Vault {
     /// # Errors
     /// [`JobError::Entropy`].
     pub fn seal_result(&self, at: ItemRef, reply: &Reply) -> Result<Vec<u8>, JobError> {
-        self.seal(item::RESULTS, &item::place(at), "result", &KeptReply::from(reply))
+        self.seal(item::RESULTS, &item::place(at), item::RESULT, &KeptReply::from(reply))
     }
 
     /// Opens it.
@@ -77,7 +77,7 @@ impl Vault {
     /// # Errors
     /// As [`Vault::open_private`].
     pub fn open_result(&self, at: ItemRef, sealed: &[u8]) -> Result<Reply, JobError> {
-        let kept: KeptReply = self.open(item::RESULTS, &item::place(at), "result", sealed)?;
+        let kept: KeptReply = self.open(item::RESULTS, &item::place(at), item::RESULT, sealed)?;
         Reply::try_from(kept).map_err(damaged)
     }
 
@@ -86,7 +86,7 @@ impl Vault {
     /// # Errors
     /// [`JobError::Entropy`].
     pub fn seal_line(&self, id: JobId, number: u64, text: &LogText) -> Result<Vec<u8>, JobError> {
-        self.seal(log::TABLE, &log::place(id, number), "text", text)
+        self.seal(log::TABLE, &log::place(id, number), log::SEALED, text)
     }
 
     /// Opens it.
@@ -94,7 +94,7 @@ impl Vault {
     /// # Errors
     /// As [`Vault::open_private`].
     pub fn open_line(&self, id: JobId, number: u64, sealed: &[u8]) -> Result<LogText, JobError> {
-        self.open(log::TABLE, &log::place(id, number), "text", sealed)
+        self.open(log::TABLE, &log::place(id, number), log::SEALED, sealed)
     }
 
     fn seal<T: Serialize>(&self, table: &str, record: &[u8], field: &str, value: &T) -> Result<Vec<u8>, JobError> {
@@ -111,14 +111,7 @@ impl Vault {
     }
 
     fn place<'a>(&self, table: &'a str, record: &'a [u8], field: &'a str) -> Place<'a> {
-        Place {
-            store: self.store.id(),
-            table,
-            record,
-            field,
-            version: 1,
-            context: &[],
-        }
+        Place::of_row(self.store.id(), table, record, field)
     }
 }
 

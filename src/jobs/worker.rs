@@ -39,8 +39,7 @@ impl Jobs {
                 return self.settle(leased.at, Holder::Worker(leased.lease), ending, None).await;
             }
         };
-        let digest = |key| self.recorder.key_digest(leased.owner, key);
-        let key = call.idempotency.as_ref().map(digest);
+        let key = call.idempotency.clone();
         let begun = self.clock.monotonic();
         let after = |seconds: u32| begun + Duration::from_secs(seconds.into());
         let running = Box::pin(self.relay.run(call, lane(leased.kind)));
@@ -52,6 +51,8 @@ impl Jobs {
                 message: format!("an attempt took longer than {} seconds", leased.limits.hard),
             }),
         };
+        // Now, and not before the call: it may have used the key under a digest key that came meanwhile.
+        let key = key.map(|key| self.recorder.key_digests(leased.owner, &key));
         self.settle(leased.at, Holder::Worker(leased.lease), ending, key).await;
     }
 

@@ -32,20 +32,20 @@ use self::error::{RecordError, Shortage};
 use self::intent::{Keyed, Open, Refused};
 use self::observation::{Lapse, Observe};
 use self::pending::Written;
-use crate::crypto::digest::Digest;
+use crate::crypto::digest::{Digest, DigestKey};
 use crate::crypto::entropy::Entropy;
 use crate::crypto::seal::Place;
 use crate::model::call::{Call, IdempotencyKey};
-use crate::model::clock::{Clock, GuardedClock};
+use crate::model::clock::{Clock, GuardedClock, Timestamp};
 use crate::model::day::Day;
 use crate::model::id::{AccountId, OwnerId};
 use crate::model::money::Quote;
 use crate::model::record::{Intent, Refusal, Reservation};
 use crate::model::reply::{KeptReply, Reply};
 use crate::model::task::{SubmitRef, TaskState};
-use crate::store::Store;
 use crate::store::error::{StoreError, WriteError};
 use crate::store::idempotency::{self, Fate, KeyUse};
+use crate::store::{Reader, Store};
 use crate::telemetry::metrics::{self, KeyPresented};
 
 /// Keeps the record of every paid call.
@@ -79,7 +79,33 @@ pub enum Claim {
 #[derive(Debug)]
 pub struct Claimed {
     guard: Arc<Guard>,
-    fingerprint: Digest,
+    fingerprint: Fingerprint,
+}
+
+/// What tells a repeat of a call from another call with its idempotency key.
+#[derive(Clone, Debug)]
+struct Fingerprint {
+    under: Arc<DigestKey>,
+    digest: Digest,
+}
+
+impl Fingerprint {
+    fn of(call: &Call, under: &Arc<DigestKey>) -> Self {
+        let parts = [call.operation.label().as_bytes(), &call.body];
+        Self {
+            under: Arc::clone(under),
+            digest: under.of("idempotent request", &parts),
+        }
+    }
+
+    /// The same under another digest key. A body can be long: it is not read twice without need.
+    fn under(&self, key: &Arc<DigestKey>, call: &Call) -> Self {
+        if Arc::ptr_eq(&self.under, key) {
+            self.clone()
+        } else {
+            Self::of(call, key)
+        }
+    }
 }
 
 impl Recorder {
@@ -142,15 +168,15 @@ impl Recorder {
         let Some(presented) = &call.idempotency else {
             return Ok(Claim::First(None));
         };
-        let key = self.key_digest(call.caller.owner, presented);
-        let fingerprint = self
-            .store
-            .keyring()
-            .digest
-            .of("idempotent request", &[call.operation.label().as_bytes(), &call.body]);
+        let keyring = self.store.keyring();
+        // In memory a key has one name, whatever digest key is the newest when a repeat comes.
+        let key = named(&keyring.id, call.caller.owner, presented);
+        let fingerprint = Fingerprint::of(call, &keyring.digest.newest());
         loop {
-            match self.claims.enter(key, fingerprint) {
-                Entered::First(guard) => return self.look_up(guard, fingerprint).await,
+            match self.claims.enter(key, fingerprint.digest) {
+                Entered::First(guard) => return self.look_up(guard, call, presented, fingerprint).await,
+                // The two may have been made under different keys.
+                Entered::Conflict if keyring.digest.versions().is_changing() => return Err(RecordError::InFlight),
                 Entered::Conflict => {
                     metrics::idempotency(KeyPresented::Conflict);
                     return Err(RecordError::Conflict);
@@ -177,11 +203,11 @@ impl Recorder {
         }
     }
 
-    /// What an owner's idempotency key is stored as.
+    /// What an owner's idempotency key may be stored as, under each digest key that is looked up, the newest first.
     #[must_use]
-    pub fn key_digest(&self, owner: OwnerId, key: &IdempotencyKey) -> Digest {
-        let digest = &self.store.keyring().digest;
-        digest.of("idempotency key", &[&owner.bits().to_be_bytes(), key.as_bytes()])
+    pub fn key_digests(&self, owner: OwnerId, key: &IdempotencyKey) -> Vec<Digest> {
+        let versions = self.store.keyring().digest.versions();
+        versions.iter().map(|under| named(under, owner, key)).collect()
     }
 
     /// How long an idempotency key is used.
@@ -197,30 +223,45 @@ impl Recorder {
     }
 
     /// What the store knows of a key that nobody in this process holds.
-    async fn look_up(&self, guard: Guard, fingerprint: Digest) -> Result<Claim, RecordError> {
-        let (key, now) = (*guard.key(), self.expiry.earliest());
+    async fn look_up(
+        &self,
+        guard: Guard,
+        call: &Call,
+        presented: &IdempotencyKey,
+        fingerprint: Fingerprint,
+    ) -> Result<Claim, RecordError> {
+        // As they are now that nobody else uses the key: its last use may have been under a key that is newer than this
+        // call.
+        let versions = self.store.keyring().digest.versions();
+        let owner = call.caller.owner;
+        let names: Vec<_> = versions.iter().map(|under| named(under, owner, presented)).collect();
+        let now = self.expiry.earliest();
         let (usage, sealed) = self
             .store
             .read_aside(move |rows| {
-                let usage = idempotency::get(rows, &key)?.filter(|usage| usage.expires_at > now);
+                let usage = in_use(rows, &names, now)?;
                 let sealed = match &usage {
-                    Some(KeyUse {
-                        fate: Fate::Kept(_),
-                        intent,
-                        ..
-                    }) => idempotency::reply(rows, *intent)?,
+                    Some((
+                        _,
+                        KeyUse {
+                            fate: Fate::Kept(_),
+                            intent,
+                            ..
+                        },
+                    )) => idempotency::reply(rows, *intent)?,
                     _ => None,
                 };
                 Ok((usage, sealed))
             })
             .await
             .map_err(RecordError::Unavailable)?;
-        let Some(usage) = usage else {
+        let Some((version, usage)) = usage else {
             metrics::idempotency(KeyPresented::First);
             let guard = Arc::new(guard);
             return Ok(Claim::First(Some(Claimed { guard, fingerprint })));
         };
-        if usage.fingerprint != fingerprint {
+        let under = versions.iter().nth(version).unwrap_or(versions.newest());
+        if usage.fingerprint != fingerprint.under(under, call).digest {
             metrics::idempotency(KeyPresented::Conflict);
             return Err(RecordError::Conflict);
         }
@@ -259,10 +300,15 @@ impl Recorder {
         if self.short_of_room.load(Ordering::Relaxed) {
             return Err(RecordError::Full(Shortage::Disk));
         }
-        let keyed = claimed.as_ref().map(|claimed| Keyed {
-            key: *claimed.guard.key(),
-            fingerprint: claimed.fingerprint,
-            expires_at: self.expiry.latest().plus(self.ttl),
+        let keyed = claimed.as_ref().zip(call.idempotency.as_ref());
+        let keyed = keyed.map(|(claimed, presented)| {
+            // The newest of now: it may have been replaced while the call waited for its turn.
+            let under = self.store.keyring().digest.newest();
+            Keyed {
+                key: named(&under, call.caller.owner, presented),
+                fingerprint: claimed.fingerprint.under(&under, call).digest,
+                expires_at: self.expiry.latest().plus(self.ttl),
+            }
         });
         let intent = Box::new(self.intent(call, account, keyed.as_ref().map(|keyed| keyed.key), &quote));
         let open = Open {
@@ -366,14 +412,7 @@ impl Recorder {
     }
 
     fn reply_place<'a>(&self, record: &'a [u8]) -> Place<'a> {
-        Place {
-            store: self.store.id(),
-            table: idempotency::REPLIES,
-            record,
-            field: "reply",
-            version: 1,
-            context: &[],
-        }
+        Place::of_row(self.store.id(), idempotency::REPLIES, record, idempotency::REPLY)
     }
 
     /// The store it writes to.
@@ -381,6 +420,21 @@ impl Recorder {
     pub const fn store(&self) -> &Store {
         &self.store
     }
+}
+
+/// What an owner's idempotency key is called under a key.
+fn named(under: &DigestKey, owner: OwnerId, key: &IdempotencyKey) -> Digest {
+    under.of("idempotency key", &[&owner.bits().to_be_bytes(), key.as_bytes()])
+}
+
+/// The use of an idempotency key that has not expired, and the place of the name that it was found by.
+fn in_use(rows: &mut Reader, names: &[Digest], now: Timestamp) -> Result<Option<(usize, KeyUse)>, StoreError> {
+    for (place, name) in names.iter().enumerate() {
+        if let Some(usage) = idempotency::get(rows, name)?.filter(|usage| usage.expires_at > now) {
+            return Ok(Some((place, usage)));
+        }
+    }
+    Ok(None)
 }
 
 /// How long an intent may take to be recorded before its call is refused.

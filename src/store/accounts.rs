@@ -9,6 +9,7 @@ use super::codec;
 use super::error::StoreError;
 use super::schema::Rows;
 use super::tables::Tables;
+use crate::crypto::seal::{Place, StoreId};
 use crate::model::account::{AccountState, Standing};
 use crate::model::id::AccountId;
 use crate::model::upstream::UpstreamName;
@@ -31,6 +32,20 @@ pub struct AccountRow {
     pub position: u64,
     /// Its credential, sealed to this row and to the address of its upstream.
     pub sealed: Vec<u8>,
+}
+
+/// Where a credential is sealed to: its row, and the one address that it may be sent to.
+pub fn at_place<T>(
+    id: AccountId,
+    upstream: &UpstreamName,
+    base_url: &str,
+    store: StoreId,
+    then: impl FnOnce(&Place<'_>) -> T,
+) -> T {
+    then(&Place {
+        context: &[upstream.as_str().as_bytes(), base_url.as_bytes()],
+        ..Place::of_row(store, TABLE, &id.bits().to_be_bytes(), "credential")
+    })
 }
 
 /// Every account, in the order of their definition.

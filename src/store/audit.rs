@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use redb::ReadableTable;
 
-use super::chain::{Chain, End, Link, Sealed};
+use super::chain::{Chain, End, Link, Sealed, Stretches};
 use super::codec;
 use super::error::StoreError;
 use super::meta;
 use super::schema::Rows;
 use super::tables::Tables;
 use crate::crypto::digest::{Digest, DigestKey};
+use crate::crypto::keyring::Ring;
 use crate::model::record::{Entry, Event, Pruned};
 
 pub(super) const TABLE: &str = "audit.v1";
@@ -121,18 +122,49 @@ pub fn head(rows: &mut impl Rows) -> Result<Link, StoreError> {
     Ok(meta::get::<Sealed>(rows, meta::HEAD)?.map_or(Link::START, |sealed| sealed.link()))
 }
 
+/// The stretches of the chain and the turns between them, if the turns' MACs hold.
+///
+/// A key is on the disk a moment before it is in the ring, and nothing is made with it before: a last turn without a key
+/// has nothing behind it yet.
+pub(super) fn stretches(rows: &mut impl Rows, ring: &Ring<DigestKey>) -> Result<Option<Stretches>, StoreError> {
+    let turns: Vec<Sealed> = meta::get(rows, meta::TURNS)?.unwrap_or_default();
+    let versions = ring.versions();
+    let mut keys = versions.iter().rev().map(Arc::clone);
+    let Some(first) = keys.next() else { return Ok(None) };
+    let mut stretches = Stretches::one(first);
+    for (turn, key) in turns.iter().zip(keys) {
+        if stretches.add(turn, key).is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(stretches))
+}
+
+/// What the chain is made of, if the MACs of its turns and ends hold.
+pub(super) struct Ends {
+    pub(super) stretches: Stretches,
+    pub(super) head: Link,
+    pub(super) anchor: Link,
+}
+
 /// The head and the anchor, if their MACs hold.
-pub(super) fn ends(rows: &mut impl Rows, key: &Arc<DigestKey>) -> Result<Option<(Link, Link)>, StoreError> {
-    let chain = Chain::new(Arc::clone(key), Link::START, 0);
+pub(super) fn ends(rows: &mut impl Rows, ring: &Ring<DigestKey>) -> Result<Option<Ends>, StoreError> {
+    let Some(stretches) = stretches(rows, ring)? else {
+        return Ok(None);
+    };
     let mut end = |name, end| -> Result<Option<Link>, StoreError> {
         Ok(match meta::get::<Sealed>(rows, name)? {
-            Some(sealed) => chain.open(end, &sealed),
+            Some(sealed) => stretches.open(end, &sealed),
             None => Some(Link::START),
         })
     };
     let anchor = end(meta::ANCHOR, End::Anchor)?;
     let head = end(meta::HEAD, End::Head)?;
-    Ok(anchor.zip(head).map(|(anchor, head)| (head, anchor)))
+    Ok(anchor.zip(head).map(|(anchor, head)| Ends {
+        stretches,
+        head,
+        anchor,
+    }))
 }
 
 /// Whether the last entry is the one the head names. Costs one look-up, so it is done at every start.
@@ -147,6 +179,7 @@ pub(super) fn head_matches(rows: &mut impl Rows, head: Link, anchor: Link) -> Re
 /// Walks the chain one step at a time, so that a long book is verified in short reads.
 #[derive(Clone)]
 pub struct Walk {
+    ring: Ring<DigestKey>,
     chain: Chain,
     head: Link,
     first: u64,
@@ -157,15 +190,21 @@ impl Walk {
     ///
     /// # Errors
     /// [`StoreError`] when a row cannot be read. A head or anchor whose MAC does not hold is a verdict.
-    pub fn begin(rows: &mut impl Rows, key: &Arc<DigestKey>) -> Result<Result<Self, Verdict>, StoreError> {
-        let Some((head, anchor)) = ends(rows, key)? else {
+    pub fn begin(rows: &mut impl Rows, ring: &Ring<DigestKey>) -> Result<Result<Self, Verdict>, StoreError> {
+        let Some(Ends {
+            stretches,
+            head,
+            anchor,
+        }) = ends(rows, ring)?
+        else {
             return Ok(Err(Verdict::Broken {
                 at: 0,
                 why: "the head or the anchor does not carry our MAC",
             }));
         };
         Ok(Ok(Self {
-            chain: Chain::new(Arc::clone(key), anchor, 0),
+            ring: ring.clone(),
+            chain: Chain::new(Arc::new(stretches), anchor, 0),
             head,
             first: anchor.seq + 1,
         }))
@@ -210,6 +249,13 @@ impl Walk {
                     why: "the entry does not hang on the one before it",
                 }));
             }
+            let turns = &mut self.chain.stretches().turns();
+            if turns.any(|turn| turn.seq == seq && turn.digest != digest) {
+                return Ok(Some(Verdict::Broken {
+                    at: seq,
+                    why: "the entry is not the one at which the key was replaced",
+                }));
+            }
             seen += 1;
         }
         let reached = self.chain.head();
@@ -240,7 +286,7 @@ impl Walk {
             .next()
             .transpose()?
             .map(|(seq, _)| seq.value());
-        let Some((now, _)) = ends(rows, &self.chain.key())? else {
+        let Some(Ends { head: now, .. }) = ends(rows, &self.ring)? else {
             return Ok(Verdict::Broken {
                 at: self.head.seq,
                 why: "the head or the anchor does not carry our MAC",

@@ -3,6 +3,9 @@
 //! Each entry's digest is an HMAC-SHA256, under a key sealed in the store, over its predecessor's digest, its own sequence
 //! number and its bytes. The head {sequence, digest} is rewritten, with a MAC of its own, in every commit that adds to it;
 //! pruning moves the anchor, which is the same for the end that entries are removed from.
+//!
+//! When the key is replaced a new stretch begins behind the head of that moment. That head is kept as a turn, with a MAC
+//! of the new key: whoever learns an old key later can still not rewrite what it vouched for.
 
 use std::sync::Arc;
 
@@ -41,12 +44,22 @@ impl Sealed {
 pub(super) enum End {
     Head,
     Anchor,
+    /// The last entry of a stretch.
+    Turn,
 }
 
-/// The chain as the writer carries it: its key and its head.
+/// Which key each stretch of the chain is made with.
+#[derive(Clone, Debug)]
+pub struct Stretches {
+    first: Arc<DigestKey>,
+    /// The last entry before each later stretch, and its key.
+    later: Vec<(Link, Arc<DigestKey>)>,
+}
+
+/// The chain as the writer carries it: its keys and its head.
 #[derive(Clone)]
 pub struct Chain {
-    key: Arc<DigestKey>,
+    stretches: Arc<Stretches>,
     head: Link,
     bytes: u64,
 }
@@ -60,11 +73,64 @@ impl Link {
     };
 }
 
+impl Stretches {
+    /// One stretch, whose key was never replaced.
+    #[must_use]
+    pub const fn one(key: Arc<DigestKey>) -> Self {
+        Self {
+            first: key,
+            later: Vec::new(),
+        }
+    }
+
+    /// How many there are.
+    pub(super) const fn count(&self) -> usize {
+        1 + self.later.len()
+    }
+
+    /// The entries at which the key was replaced, in their order.
+    pub(super) fn turns(&self) -> impl DoubleEndedIterator<Item = Link> {
+        self.later.iter().map(|(turn, _)| *turn)
+    }
+
+    /// Adds a stretch behind `turn`, if the MAC under its key holds and it lies behind the one before.
+    pub(super) fn add(&mut self, turn: &Sealed, key: Arc<DigestKey>) -> Option<()> {
+        let rises = self.turns().next_back().is_none_or(|last| last.seq < turn.link.seq);
+        let holds = mac(&key, End::Turn, &turn.link).ct_eq(&turn.mac);
+        (rises && holds).then(|| self.later.push((turn.link, key)))
+    }
+
+    /// The key of the entry with this number.
+    fn key_of(&self, seq: u64) -> &DigestKey {
+        let stretch = self.later.iter().rev().find(|(turn, _)| turn.seq < seq);
+        stretch.map_or(&self.first, |(_, key)| key)
+    }
+
+    /// A link with the MAC of its own stretch; of a turn, that of the stretch behind it.
+    pub(super) fn seal(&self, end: End, link: Link) -> Sealed {
+        let mac = mac(self.key_for(end, &link), end, &link);
+        Sealed { link, mac }
+    }
+
+    /// The link, if its MAC holds.
+    pub(super) fn open(&self, end: End, sealed: &Sealed) -> Option<Link> {
+        let key = self.key_for(end, &sealed.link);
+        mac(key, end, &sealed.link).ct_eq(&sealed.mac).then_some(sealed.link)
+    }
+
+    fn key_for(&self, end: End, link: &Link) -> &DigestKey {
+        match end {
+            End::Head | End::Anchor => self.key_of(link.seq),
+            End::Turn => self.key_of(link.seq + 1),
+        }
+    }
+}
+
 impl Chain {
     /// A chain that goes on after `head`, whose stored entries take `bytes`.
     #[must_use]
-    pub const fn new(key: Arc<DigestKey>, head: Link, bytes: u64) -> Self {
-        Self { key, head, bytes }
+    pub const fn new(stretches: Arc<Stretches>, head: Link, bytes: u64) -> Self {
+        Self { stretches, head, bytes }
     }
 
     /// What its stored entries take, in bytes.
@@ -89,41 +155,34 @@ impl Chain {
         self.head
     }
 
-    /// The key it is made with.
-    pub(super) fn key(&self) -> Arc<DigestKey> {
-        Arc::clone(&self.key)
+    /// Its keys.
+    pub(super) fn stretches(&self) -> &Stretches {
+        &self.stretches
+    }
+
+    /// What comes behind the head is made with another key.
+    pub(super) fn turn(&mut self, key: Arc<DigestKey>) {
+        Arc::make_mut(&mut self.stretches).later.push((self.head, key));
     }
 
     /// Adds an entry's canonical bytes and becomes its link.
     pub fn extend(&mut self, canonical: &[u8], at: Timestamp) -> Link {
         let seq = self.head.seq + 1;
-        let digest = self.key.of(
+        let digest = self.stretches.key_of(seq).of(
             "audit entry",
             &[self.head.digest.as_bytes(), &seq.to_be_bytes(), canonical],
         );
         self.head = Link { seq, digest, at };
         self.head
     }
+}
 
-    pub(super) fn seal(&self, end: End, link: Link) -> Sealed {
-        Sealed {
-            link,
-            mac: self.mac(end, &link),
-        }
-    }
-
-    /// The link, if its MAC holds.
-    pub(super) fn open(&self, end: End, sealed: &Sealed) -> Option<Link> {
-        self.mac(end, &sealed.link).ct_eq(&sealed.mac).then_some(sealed.link)
-    }
-
-    fn mac(&self, end: End, link: &Link) -> Digest {
-        let domain = match end {
-            End::Head => "audit head",
-            End::Anchor => "audit anchor",
-        };
-        let at = link.at.as_micros().to_be_bytes();
-        self.key
-            .of(domain, &[&link.seq.to_be_bytes(), link.digest.as_bytes(), &at])
-    }
+fn mac(key: &DigestKey, end: End, link: &Link) -> Digest {
+    let domain = match end {
+        End::Head => "audit head",
+        End::Anchor => "audit anchor",
+        End::Turn => "audit turn",
+    };
+    let at = link.at.as_micros().to_be_bytes();
+    key.of(domain, &[&link.seq.to_be_bytes(), link.digest.as_bytes(), &at])
 }

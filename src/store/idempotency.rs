@@ -16,6 +16,9 @@ const TABLE: &str = "idempotency.v1";
 /// The table of kept replies, whose name is part of what they are sealed to.
 pub const REPLIES: &str = "replies.v1";
 
+/// The field that a reply is sealed as.
+pub const REPLY: &str = "reply";
+
 /// One idempotency key in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyUse {
@@ -67,6 +70,29 @@ pub fn reply(rows: &mut impl Rows, intent: u64) -> Result<Option<Vec<u8>>, Store
 /// [`StoreError`] when the row cannot be read.
 pub fn reply_bytes(rows: &mut impl Rows) -> Result<u64, StoreError> {
     Ok(meta::get(rows, meta::REPLY_BYTES)?.unwrap_or(0))
+}
+
+/// When the key in use expires that expires last.
+///
+/// # Errors
+/// [`StoreError`] when the row cannot be read.
+pub(super) fn last_expiry(rows: &mut impl Rows) -> Result<Option<Timestamp>, StoreError> {
+    let last = rows.idempotency_expiry()?.last()?.map(|(key, _)| key.value());
+    let micros = last.and_then(|key| key.first_chunk().copied()).map(i64::from_be_bytes);
+    Ok(micros.map(Timestamp::from_micros))
+}
+
+/// The use of a key that is stored under one of these digests, if it is in use.
+///
+/// # Errors
+/// [`StoreError`] when a row cannot be read.
+pub fn find(rows: &mut impl Rows, keys: &[Digest]) -> Result<Option<(Digest, KeyUse)>, StoreError> {
+    for key in keys {
+        if let Some(usage) = get(rows, key)? {
+            return Ok(Some((*key, usage)));
+        }
+    }
+    Ok(None)
 }
 
 fn expiry_key(expires_at: Timestamp, key: &Digest) -> [u8; 40] {

@@ -25,12 +25,17 @@ pub(super) const BOOT: &str = "boot";
 pub(super) const HEAD: &str = "audit.head";
 /// The last entry that was pruned.
 pub(super) const ANCHOR: &str = "audit.anchor";
+/// The entries at which the key of the log book was replaced.
+pub(super) const TURNS: &str = "audit.turns";
 /// Bytes of all entries of the log book.
 pub(super) const AUDIT_BYTES: &str = "audit.bytes";
 /// Bytes of all kept replies.
 pub(super) const REPLY_BYTES: &str = "replies.bytes";
 /// How far the log book is exported.
 pub(super) const EXPORT: &str = "audit.export";
+
+/// How far the replacement of the data keys has come.
+pub(super) const REKEYING: &str = "rekeying";
 
 /// How many webhook deliveries are in each state.
 pub(super) const DELIVERIES: &str = "deliveries.counts";

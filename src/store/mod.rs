@@ -17,6 +17,8 @@ pub mod maintain;
 mod meta;
 pub mod models;
 mod open;
+pub mod rekeying;
+pub mod reseal;
 pub mod schema;
 pub mod spending;
 mod tables;

@@ -11,14 +11,15 @@ use std::thread;
 use arc_swap::ArcSwapOption;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableError, WriteTransaction};
 
-use super::chain::{Chain, Link};
+use super::audit::Ends;
+use super::chain::{Chain, Link, Stretches};
 use super::error::{OpenError, StoreError};
 use super::schema::{MIGRATIONS, Reader, SCHEMA};
 use super::tables::Tables;
 use super::writer::{Queue, Writer};
 use super::{Inner, Store, audit, meta, schema};
 use crate::crypto::entropy::{self, Entropy};
-use crate::crypto::keyring::{Keyring, KeyringError, MasterKey};
+use crate::crypto::keyring::{Keyring, KeyringError, Keys, MasterKey};
 use crate::crypto::seal::StoreId;
 use crate::model::clock::{Clock, Timestamp};
 
@@ -111,19 +112,25 @@ impl Store {
 
     fn assemble(database: Database, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
         let origin = bring_up(&database)?;
-        let (id, keyring, master_key) = unlock(&database, options)?;
-        let keyring = Arc::new(keyring);
-        let audit_key = Arc::new(keyring.audit.clone());
+        let (id, keys, master_key) = unlock(&database, options)?;
+        let keyring = Arc::new(Keyring::new(keys));
         let mut reader = Reader::new(database.begin_read().map_err(StoreError::from)?);
-        let (head, anchor) = audit::ends(&mut reader, &audit_key)?.ok_or(OpenError::Head)?;
-        if !audit::head_matches(&mut reader, head, anchor)? {
+        let Ends {
+            stretches,
+            head,
+            anchor,
+        } = audit::ends(&mut reader, &keyring.audit)?.ok_or(OpenError::Head)?;
+        // Every key but the first has its turn, and what lies behind a turn is not made with an older key.
+        let is_whole =
+            stretches.count() == keyring.audit.versions().count() && stretches.turns().all(|turn| turn.seq <= head.seq);
+        if !is_whole || !audit::head_matches(&mut reader, head, anchor)? {
             return Err(OpenError::Head);
         }
         let bytes = audit::bytes(&mut reader)?;
         let made_at = meta::get(&mut reader, meta::MADE_AT)?.unwrap_or(Timestamp::EPOCH);
         let boot = meta::get::<u64>(&mut reader, meta::BOOT)?.unwrap_or(0) + 1;
         drop(reader);
-        let chain = Chain::new(audit_key, head, bytes);
+        let chain = Chain::new(Arc::new(stretches), head, bytes);
         in_one_transaction(&database, chain.clone(), options.clock.as_ref(), |tables| {
             tables.put_meta(meta::BOOT, &boot)
         })?;
@@ -134,6 +141,7 @@ impl Store {
             queue: Arc::clone(&queue),
             database: Arc::clone(&database),
             chain,
+            keyring: Arc::clone(&keyring),
             clock: Arc::clone(&options.clock),
         };
         let thread = thread::Builder::new()
@@ -320,32 +328,33 @@ fn set_schema(txn: &WriteTransaction, schema: u32) -> Result<(), StoreError> {
 }
 
 /// Unwraps the data keys, or makes them for a new store.
-fn unlock(database: &Database, options: &OpenOptions<'_>) -> Result<(StoreId, Keyring, usize), OpenError> {
+fn unlock(database: &Database, options: &OpenOptions<'_>) -> Result<(StoreId, Keys, usize), OpenError> {
     let mut reader = Reader::new(database.begin_read().map_err(StoreError::from)?);
     let identity: Option<StoreId> = meta::get(&mut reader, meta::IDENTITY)?;
     let wrapped: Option<Vec<u8>> = meta::get(&mut reader, meta::KEYRING)?;
     drop(reader);
     if let (Some(id), Some(wrapped)) = (identity, wrapped) {
         let masters = (options.master_keys)(id)?;
-        return match Keyring::unwrap(&wrapped, &masters, id) {
-            Ok((keyring, which)) => Ok((id, keyring, which)),
+        return match Keys::unwrap(&wrapped, &masters, id) {
+            Ok((keys, which)) => Ok((id, keys, which)),
             Err(KeyringError::WrongMasterKey) => Err(OpenError::WrongKey),
             Err(error) => Err(StoreError::corrupt("meta.v1", error).into()),
         };
     }
     let id = StoreId::from_bytes(entropy::random(options.entropy)?);
-    let keyring = Keyring::generate(options.entropy)?;
+    let keys = Keys::generate(options.entropy)?;
     let masters = (options.master_keys)(id)?;
     let master = masters.first().ok_or(OpenError::WrongKey)?;
-    let wrapped = keyring.wrap(master, id, options.entropy)?;
-    let chain = Chain::new(Arc::new(keyring.audit.clone()), Link::START, 0);
+    let wrapped = keys.wrap(master, id, options.entropy)?;
+    let first = Arc::clone(keys.audit().newest());
+    let chain = Chain::new(Arc::new(Stretches::one(first)), Link::START, 0);
     in_one_transaction(database, chain, options.clock.as_ref(), |tables| {
         let now = tables.now();
         tables.put_meta(meta::MADE_AT, &now)?;
         tables.put_meta(meta::IDENTITY, &id)?;
         tables.put_meta(meta::KEYRING, &wrapped)
     })?;
-    Ok((id, keyring, 0))
+    Ok((id, keys, 0))
 }
 
 /// A write before the writer thread exists.

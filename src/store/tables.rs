@@ -1,11 +1,15 @@
 //! What an apply may do: the tables of one write transaction, and the chain that goes on in it.
 
+use std::sync::Arc;
+
 use redb::WriteTransaction;
 
-use super::chain::{Chain, End, Link};
+use super::chain::{Chain, End, Link, Sealed};
 use super::error::StoreError;
 use super::schema::{Opened, Rows};
 use super::{audit, codec, meta};
+use crate::crypto::digest::DigestKey;
+use crate::crypto::keyring::{Keys, Versions};
 use crate::model::clock::Timestamp;
 use crate::model::record::{Entry, Event};
 
@@ -17,6 +21,14 @@ pub struct Tables<'txn> {
     before: u64,
     now: Timestamp,
     change: Change,
+    keys: Option<Arc<Keys>>,
+}
+
+/// What holds once a transaction is committed.
+pub(super) struct Finished {
+    pub(super) chain: Chain,
+    /// The data keys, where they were replaced.
+    pub(super) keys: Option<Arc<Keys>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +46,7 @@ impl<'txn> Tables<'txn> {
             before,
             now,
             change: Change::None,
+            keys: None,
         }
     }
 
@@ -73,22 +86,50 @@ impl<'txn> Tables<'txn> {
     /// Makes a removed entry the anchor that the rest of the chain hangs on. `bytes` went with it and those before.
     pub(super) fn anchor(&mut self, through: Link, bytes: u64) -> Result<(), StoreError> {
         self.chain.shrink(bytes);
-        let sealed = self.chain.seal(End::Anchor, through);
+        let sealed = self.chain.stretches().seal(End::Anchor, through);
         self.put_meta(meta::ANCHOR, &sealed)
     }
 
-    /// Writes the head, and says what the chain is once this transaction is committed; `None` if nothing changed.
-    pub(super) fn finish(mut self) -> Result<Option<Chain>, StoreError> {
+    /// Replaces the data keys, as they are wrapped here. They hold from the commit on; a new key of the log book holds
+    /// for the entries behind this commit's last.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the row cannot be written.
+    pub fn put_keys(&mut self, keys: Arc<Keys>, wrapped: &[u8]) -> Result<(), StoreError> {
+        self.put_meta(meta::KEYRING, &wrapped)?;
+        self.keys = Some(keys);
+        Ok(())
+    }
+
+    /// Writes the head, and says what holds once this transaction is committed; `None` if nothing changed.
+    pub(super) fn finish(mut self) -> Result<Option<Finished>, StoreError> {
         if self.change == Change::None {
             return Ok(None);
         }
         let head = self.chain.head();
         if head.seq != self.before {
-            let sealed = self.chain.seal(End::Head, head);
+            let sealed = self.chain.stretches().seal(End::Head, head);
             self.put_meta(meta::HEAD, &sealed)?;
             let bytes = self.chain.bytes();
             self.put_meta(meta::AUDIT_BYTES, &bytes)?;
         }
-        Ok(Some(self.chain))
+        if let Some(keys) = self.keys.clone() {
+            self.turn(keys.audit())?;
+        }
+        Ok(Some(Finished {
+            chain: self.chain,
+            keys: self.keys,
+        }))
+    }
+
+    /// Begins a new stretch of the chain, if there is a key for it.
+    fn turn(&mut self, keys: &Versions<DigestKey>) -> Result<(), StoreError> {
+        if keys.count() == self.chain.stretches().count() {
+            return Ok(());
+        }
+        self.chain.turn(Arc::clone(keys.newest()));
+        let stretches = self.chain.stretches();
+        let turns: Vec<Sealed> = stretches.turns().map(|turn| stretches.seal(End::Turn, turn)).collect();
+        self.put_meta(meta::TURNS, &turns)
     }
 }

@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::schema::Rows;
 use super::tables::Tables;
 use super::{codec, meta};
+use crate::crypto::seal::{Place, StoreId};
 use crate::model::clock::Timestamp;
 use crate::model::id::{DeliveryId, JobId, OwnerId};
 use crate::model::webhook::{Delivery, DeliveryState, ids_of};
@@ -49,6 +50,15 @@ impl Counts {
             DeliveryState::GivenUp { .. } => &mut self.given_up,
         }
     }
+}
+
+/// The place that a delivery is sealed to: its row, whose it is and what it tells of, so that nobody's message can be
+/// signed with somebody else's secret.
+pub fn at_place<T>(id: DeliveryId, delivery: &Delivery, store: StoreId, then: impl FnOnce(&Place<'_>) -> T) -> T {
+    then(&Place {
+        context: &[&delivery.owner.bits().to_be_bytes(), &delivery.job.bits().to_be_bytes()],
+        ..Place::of_row(store, TABLE, &id.bits().to_be_bytes(), "message")
+    })
 }
 
 /// One delivery, if its row is still there.

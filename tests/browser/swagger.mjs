@@ -164,6 +164,7 @@ for (const [operation, expected] of [
   ["queues_list", 200],
   ["operator_listJobs", 200],
   ["operator_getInfo", 200],
+  ["operator_getRekey", 200],
   ["probes_getHealth", 200],
   ["probes_getReadiness", 200],
   ["probes_getMetrics", 200],

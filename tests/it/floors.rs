@@ -26,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("export", &["model", "telemetry", "config", "crypto", "store", "object"]),
     // F4: never asks the store
     ("dispatch", &["model", "telemetry", "config", "crypto", "upstream"]),
+    ("rekey", &["model", "telemetry", "crypto", "store", "auth"]),
     // F5
     (
         "relay",
@@ -64,6 +65,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "import",
             "catalogue",
             "export",
+            "rekey",
             "relay",
             "jobs",
         ],
@@ -87,6 +89,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "catalogue",
             "export",
             "dispatch",
+            "rekey",
             "relay",
             "jobs",
             "api",

@@ -64,6 +64,8 @@ mod queues;
 #[cfg(test)]
 mod quotas;
 #[cfg(test)]
+mod rekey;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod retry;

@@ -147,8 +147,8 @@ impl AuditApi {
     ) -> Result<Json<Verification>, ApiError> {
         let expected = expect.0.as_deref().map(parse_head).transpose()?;
         let store = &authorized.services.store;
-        let audit_key = Arc::new(store.keyring().audit.clone());
-        let begun = store.read_aside(move |rows| Walk::begin(rows, &audit_key)).await?;
+        let audit_keys = store.keyring().audit.clone();
+        let begun = store.read_aside(move |rows| Walk::begin(rows, &audit_keys)).await?;
         let verdict = match begun {
             Err(verdict) => verdict,
             Ok(mut walk) => loop {

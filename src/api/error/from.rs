@@ -16,6 +16,7 @@ use crate::jobs::{GalleryError, JobError};
 use crate::model::catalogue::NoRoute;
 use crate::record::ResolveError;
 use crate::record::error::RecordError;
+use crate::rekey::RekeyError;
 use crate::relay::UnusableKind;
 use crate::relay::error::{Failure, RelayError};
 use crate::store::error::StoreError;
@@ -54,6 +55,21 @@ impl From<StoreError> for ApiError {
             code,
             "the store cannot serve this; the log names the cause under this request id",
         )
+    }
+}
+
+impl From<RekeyError> for ApiError {
+    fn from(error: RekeyError) -> Self {
+        match error {
+            RekeyError::Store(error) => error.into(),
+            RekeyError::Entropy(error) => {
+                tracing::error!(error = %error, "keys could not be replaced");
+                Self::new(
+                    Code::InternalError,
+                    "no random bytes are to be had: the keys are what they were",
+                )
+            }
+        }
     }
 }
 

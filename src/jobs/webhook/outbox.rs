@@ -9,14 +9,13 @@ use super::egress::{Guard, Refused};
 use super::secret::RootSecret;
 use super::sender::Sender;
 use crate::crypto::entropy::{Entropy, EntropyError, random};
-use crate::crypto::seal::Place;
 use crate::model::clock::Clock;
 use crate::model::id::{DeliveryId, JobId, OwnerId};
 use crate::model::secret::Secret;
 use crate::model::webhook::{Delivery, DeliveryState, WebhookUrl, new_id};
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::webhooks;
+use crate::store::webhooks::at_place;
 
 /// The service of webhooks. Its rows are the truth: it forgets nothing when the process ends.
 pub struct Outbox {
@@ -155,7 +154,7 @@ impl Outbox {
         };
         let url = url.clone();
         let message = postcard::to_stdvec(&Message { url, payload }).map_err(|_| NotPrepared::NotText)?;
-        delivery.sealed = self.at_place(id, &delivery, |place| {
+        delivery.sealed = at_place(id, &delivery, self.store.id(), |place| {
             self.store.keyring().seal.seal(place, &message, self.entropy.as_ref())
         })?;
         Ok((id, delivery))
@@ -169,24 +168,10 @@ impl Outbox {
     /// Opens what [`Outbox::prepare`] sealed.
     pub(super) fn open(&self, id: DeliveryId, delivery: &Delivery) -> Result<Message, StoreError> {
         let damaged = |error: &dyn std::fmt::Display| StoreError::Seal(error.to_string());
-        let opened = self
-            .at_place(id, delivery, |place| {
-                self.store.keyring().seal.open(place, &delivery.sealed)
-            })
-            .map_err(|error| damaged(&error))?;
-        postcard::from_bytes(&opened).map_err(|error| damaged(&error))
-    }
-
-    /// The place that a delivery is sealed to: its row, whose it is and what it tells of, so that nobody's message can
-    /// be signed with somebody else's secret.
-    fn at_place<T>(&self, id: DeliveryId, delivery: &Delivery, with: impl FnOnce(&Place<'_>) -> T) -> T {
-        with(&Place {
-            store: self.store.id(),
-            table: webhooks::TABLE,
-            record: &id.bits().to_be_bytes(),
-            field: "message",
-            version: 1,
-            context: &[&delivery.owner.bits().to_be_bytes(), &delivery.job.bits().to_be_bytes()],
+        let opened = at_place(id, delivery, self.store.id(), |place| {
+            self.store.keyring().seal.open(place, &delivery.sealed)
         })
+        .map_err(|error| damaged(&error))?;
+        postcard::from_bytes(&opened).map_err(|error| damaged(&error))
     }
 }

@@ -127,11 +127,6 @@ impl Guard {
     pub(super) fn learn(&self, shared: Shared) {
         self.learned.get_or_init(|| shared);
     }
-
-    /// The key it holds.
-    pub(super) const fn key(&self) -> &Digest {
-        &self.key
-    }
 }
 
 impl Drop for Guard {

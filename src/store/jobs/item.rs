@@ -20,6 +20,12 @@ pub const BODIES: &str = "job_bodies.v1";
 /// The table of what items were answered, whose name is part of what it is sealed to.
 pub const RESULTS: &str = "job_results.v1";
 
+/// The field that a body is sealed as.
+pub const BODY: &str = "body";
+
+/// The field that a result is sealed as.
+pub const RESULT: &str = "result";
+
 /// An item's key, which is part of what its body and result are sealed to.
 #[must_use]
 pub fn place(at: ItemRef) -> [u8; 20] {

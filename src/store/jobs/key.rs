@@ -34,6 +34,19 @@ pub fn get(rows: &mut impl Rows, key: &[u8; 32]) -> Result<Option<JobKey>, Store
         .transpose()
 }
 
+/// When the key expires that expires last. It reads every row.
+///
+/// # Errors
+/// [`StoreError`] when a row cannot be read.
+pub(in crate::store) fn last_expiry(rows: &mut impl Rows) -> Result<Option<Timestamp>, StoreError> {
+    let mut last = None;
+    for row in rows.job_keys()?.iter()? {
+        let usage: JobKey = codec::decode(TABLE, row?.1.value())?;
+        last = last.max(Some(usage.expires_at));
+    }
+    Ok(last)
+}
+
 impl Tables<'_> {
     /// Marks a key as used.
     ///

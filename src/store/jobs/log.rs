@@ -18,6 +18,9 @@ use crate::model::job::log::{LogHead, LogLevel};
 /// The table's name, which is part of what lines are sealed to.
 pub const TABLE: &str = "job_logs.v1";
 
+/// The field of a row that is sealed.
+pub const SEALED: &str = "text";
+
 /// A line as it is stored. Its head stands first, so that a search need not read the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRow {

@@ -25,6 +25,9 @@ use crate::model::job::Job;
 /// The table's name, which is part of what a job's private part is sealed to.
 pub const TABLE: &str = "jobs.v1";
 
+/// The field of a row that is sealed.
+pub const SEALED: &str = "private";
+
 /// One job, if it is there.
 ///
 /// # Errors

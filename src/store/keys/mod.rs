@@ -6,7 +6,9 @@ use redb::ReadableTable;
 use serde::{Deserialize, Serialize};
 
 use self::older::Row;
-use crate::crypto::digest::Digest;
+use crate::crypto::digest::{Digest, DigestKey};
+use crate::crypto::seal::{Place, StoreId};
+use crate::model::clock::Timestamp;
 use crate::model::id::KeyId;
 use crate::model::key::ApiKey;
 use crate::store::codec;
@@ -26,6 +28,30 @@ pub struct KeyRow {
     pub bearer: Digest,
     /// The secret, sealed to this row.
     pub sealed: Vec<u8>,
+}
+
+/// Where a key's secret is sealed to: its row, and what it allows for how long.
+pub fn at_place<T>(key: &ApiKey, store: StoreId, then: impl FnOnce(&Place<'_>) -> T) -> T {
+    then(&Place {
+        context: &[&[key.scopes.bits()], &moment(key.revoked_at()), &moment(key.expires_at)],
+        ..Place::of_row(store, TABLE, &key.id.bits().to_be_bytes(), "secret")
+    })
+}
+
+/// The digest that a bearer is found by.
+#[must_use]
+pub fn bearer(key: &DigestKey, token: &[u8]) -> Digest {
+    key.of("bearer", &[token])
+}
+
+/// A moment that may be absent, as bytes.
+fn moment(at: Option<Timestamp>) -> [u8; 9] {
+    let mut bytes = [0; 9];
+    if let (Some(at), Some((present, micros))) = (at, bytes.split_first_mut()) {
+        *present = 1;
+        micros.copy_from_slice(&at.as_micros().to_be_bytes());
+    }
+    bytes
 }
 
 /// One key, if it is there.
@@ -48,12 +74,17 @@ pub fn all(rows: &mut impl Rows) -> Result<Vec<KeyRow>, StoreError> {
 }
 
 /// A row of any version. One that is written anew is of the present one.
-fn decode(bytes: &[u8]) -> Result<KeyRow, StoreError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<KeyRow, StoreError> {
     match bytes.first() {
         Some(&older::FIRST) => codec::decode_as::<Row<older::First>>(TABLE, older::FIRST, bytes).map(KeyRow::from),
         Some(&older::SECOND) => codec::decode_as::<Row<older::Second>>(TABLE, older::SECOND, bytes).map(KeyRow::from),
         _ => codec::decode_as(TABLE, VERSION, bytes),
     }
+}
+
+/// A row of the present version.
+pub(super) fn encode(row: &KeyRow) -> Result<Vec<u8>, StoreError> {
+    codec::encode_as(TABLE, VERSION, row)
 }
 
 impl Tables<'_> {
@@ -62,7 +93,7 @@ impl Tables<'_> {
     /// # Errors
     /// [`StoreError`] when the row cannot be written.
     pub fn put_client_key(&mut self, row: &KeyRow) -> Result<(), StoreError> {
-        let value = codec::encode_as(TABLE, VERSION, row)?;
+        let value = encode(row)?;
         self.opened()
             .client_keys()?
             .insert(row.key.id.bits(), value.as_slice())?;

@@ -3,9 +3,10 @@
 use redb::ReadableTable;
 
 use super::super::audit::{Verdict, Walk};
-use super::super::chain::{Link, Sealed};
+use super::super::chain::{Chain, Link, Sealed, Stretches};
 use super::super::{codec, meta, schema};
 use super::*;
+use crate::crypto::keyring::Keyring;
 
 /// A store with ten entries.
 async fn ten() -> Store {
@@ -14,14 +15,9 @@ async fn ten() -> Store {
     store
 }
 
-fn audit_key(store: &Store) -> Arc<crate::crypto::digest::DigestKey> {
-    Arc::new(store.keyring().audit.clone())
-}
-
 /// Verifies the whole chain, so many entries at a time.
 fn verify_by(store: &Store, step: usize) -> Verdict {
-    let key = audit_key(store);
-    let mut walk = match store.read(|rows| Walk::begin(rows, &key)).unwrap() {
+    let mut walk = match store.read(|rows| Walk::begin(rows, &store.keyring().audit)).unwrap() {
         Ok(walk) => walk,
         Err(verdict) => return verdict,
     };
@@ -223,7 +219,7 @@ async fn an_anchor_cannot_stand_in_for_a_head() {
 async fn entries_written_while_a_walk_is_under_way_do_not_disturb_it() {
     let store = ten().await;
     let mut walk = store
-        .read(|rows| Walk::begin(rows, &audit_key(&store)))
+        .read(|rows| Walk::begin(rows, &store.keyring().audit))
         .unwrap()
         .ok()
         .unwrap();
@@ -233,4 +229,98 @@ async fn entries_written_while_a_walk_is_under_way_do_not_disturb_it() {
 
     let verdict = store.read(|rows| walk.step(rows, 100)).unwrap().unwrap();
     assert!(matches!(verdict, Verdict::Intact { head, .. } if head.seq == 10));
+}
+
+/// Replaces the data keys, and gives those of before.
+async fn rekeyed(store: &Store) -> Keyring {
+    let before = store.keyring().keys();
+    let keys = Arc::new(before.renewed(&OsEntropy).unwrap());
+    let wrapped = keys.wrap(&master(1), store.id(), &OsEntropy).unwrap();
+    let replace = move |tables: &mut Tables<'_>| {
+        tables.append(entry(0))?;
+        tables.put_keys(Arc::clone(&keys), &wrapped)
+    };
+    store.change(With(replace)).await.unwrap();
+    Keyring::new(before)
+}
+
+#[tokio::test]
+async fn a_book_whose_key_was_replaced_twice_is_whole_and_opens_again() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    log(&store, 1..=4).await;
+    rekeyed(&store).await;
+    rekeyed(&store).await;
+    log(&store, 5..=8).await;
+    assert!(matches!(verify(&store), Verdict::Intact { head, .. } if head.seq == 10));
+    store.close();
+
+    let store = open(&disk);
+
+    assert!(matches!(verify(&store), Verdict::Intact { head, .. } if head.seq == 10));
+    log(&store, 9..=9).await;
+    assert!(matches!(verify(&store), Verdict::Intact { head, .. } if head.seq == 11));
+}
+
+#[tokio::test]
+async fn entries_on_both_sides_of_a_turn_are_guarded() {
+    for seq in [2, 4, 5, 6, 7] {
+        let store = open(&Disk::default());
+        log(&store, 1..=4).await;
+        rekeyed(&store).await;
+        log(&store, 5..=7).await;
+        tamper(&store, |txn| {
+            let mut value = row(txn, seq);
+            value[40] ^= 1;
+            put(txn, seq, &value);
+        });
+        is_broken_at(&store, seq);
+    }
+}
+
+#[tokio::test]
+async fn who_learns_an_old_key_cannot_rewrite_what_it_was_made_with() {
+    let store = open(&Disk::default());
+    log(&store, 1..=4).await;
+    let old = rekeyed(&store).await;
+    log(&store, 5..=6).await;
+
+    // A stretch that hangs together, written with the key that made it.
+    let mut forged = Chain::new(Arc::new(Stretches::one(old.audit.newest())), Link::START, 0);
+    tamper(&store, |txn| {
+        for seq in 1..=5 {
+            let mut value = row(txn, seq).split_off(32);
+            *value.last_mut().unwrap() ^= u8::from(seq == 2);
+            let link = forged.extend(&value, START);
+            put(txn, seq, &[link.digest.as_bytes().as_slice(), &value].concat());
+        }
+    });
+
+    is_broken_at(&store, 5);
+}
+
+#[tokio::test]
+async fn a_turn_that_was_moved_or_removed_is_found() {
+    let disk = Disk::default();
+    let store = open(&disk);
+    log(&store, 1..=4).await;
+    rekeyed(&store).await;
+    log(&store, 5..=6).await;
+    let turns: Vec<Sealed> = store.read(|rows| meta::get(rows, meta::TURNS)).unwrap().unwrap();
+    let put_turns = |turns: &[Sealed]| {
+        let value = codec::encode("meta.v1", &turns).unwrap();
+        tamper(&store, |txn| {
+            let mut table = txn.open_table(schema::META).unwrap();
+            table.insert(meta::TURNS, value.as_slice()).unwrap();
+        });
+    };
+    assert_eq!((turns.len(), turns[0].link().seq), (1, 5));
+
+    put_turns(&[head(&store)]);
+    is_broken_at(&store, 0);
+    put_turns(&[]);
+    is_broken_at(&store, 0);
+
+    store.close();
+    assert!(matches!(open_under(&disk, Wall::new(), &[1]), Err(OpenError::Head)));
 }

@@ -7,10 +7,11 @@ use redb::{CommitError, Database};
 
 use super::job::Job;
 use super::queue::Queue;
+use crate::crypto::keyring::Keyring;
 use crate::model::clock::Clock;
 use crate::store::chain::Chain;
 use crate::store::error::StoreError;
-use crate::store::tables::Tables;
+use crate::store::tables::{Finished, Tables};
 use crate::telemetry::metrics;
 
 /// The writer thread's own state.
@@ -18,6 +19,7 @@ pub(in crate::store) struct Writer {
     pub(in crate::store) queue: Arc<Queue>,
     pub(in crate::store) database: Arc<Database>,
     pub(in crate::store) chain: Chain,
+    pub(in crate::store) keyring: Arc<Keyring>,
     pub(in crate::store) clock: Arc<dyn Clock>,
 }
 
@@ -88,8 +90,8 @@ impl Writer {
             }
             tables.finish()
         }));
-        let chain = match outcome {
-            Ok(Ok(Some(chain))) => chain,
+        let Finished { chain, keys } = match outcome {
+            Ok(Ok(Some(finished))) => finished,
             Ok(Ok(None)) => {
                 // Every plan refused: there is nothing to commit.
                 return match txn.abort() {
@@ -104,6 +106,10 @@ impl Writer {
         match txn.commit() {
             Ok(()) => {
                 self.chain = chain;
+                // Before anything is made with them: whoever reads it finds its key.
+                if let Some(keys) = keys {
+                    self.keyring.install(&keys);
+                }
                 metrics::audit_commit(self.clock.monotonic().duration_since(begun));
                 Trial::Committed
             }
