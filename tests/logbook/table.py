@@ -4,17 +4,19 @@ import json
 
 import duckdb
 
-NAMES = {"id": "seq", "duration_us": "duration_micros"}
+NAMES = {"id": "seq", "at": "time", "duration_us": "duration_micros"}
 """What is called otherwise in the table, where every name is one that SQL knows."""
 
-MOMENTS = ("at", "since")
+MOMENTS = ("time", "since")
 
 
 def read(source):
     """Every row that DuckDB finds in `source`, in order of its number, without what is null."""
     with duckdb.connect() as engine:
         engine.execute("SET TimeZone = 'UTC'")
-        moments = ", ".join(f"epoch_us({name}) AS {name}" for name in MOMENTS)
+        # NDJSON has only the columns of which some row tells.
+        there = [column[0] for column in engine.execute(f"DESCRIBE FROM {source}").fetchall()]
+        moments = ", ".join(f"epoch_us({name}) AS {name}" for name in MOMENTS if name in there)
         found = engine.execute(f"SELECT * REPLACE ({moments}) FROM {source} ORDER BY seq")
         names = [column[0] for column in found.description]
         rows = [dict(zip(names, row)) for row in found.fetchall()]
