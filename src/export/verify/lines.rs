@@ -23,7 +23,7 @@ pub(super) struct Line {
 pub(super) fn ndjson(file: File) -> impl Iterator<Item = Result<Line, String>> {
     let mut reader = BufReader::new(file);
     let mut number = 0_u64;
-    let mut next = move || {
+    let next = move || {
         let mut bytes = Vec::new();
         let read = reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut bytes);
         match read {
@@ -39,7 +39,7 @@ pub(super) fn ndjson(file: File) -> impl Iterator<Item = Result<Line, String>> {
             Err(_) => Err(format!("has a line {number} that is no entry: it was changed or cut")),
         })
     };
-    std::iter::from_fn(move || next())
+    std::iter::from_fn(next)
 }
 
 /// What of a line is read.
