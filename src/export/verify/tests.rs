@@ -181,8 +181,8 @@ fn rows_that_are_missing_moved_or_added_are_named() {
     let whole = fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
     let with = |order: &[usize]| {
-        let text: String = order.iter().map(|place| format!("{}\n", lines[*place])).collect();
-        fs::write(&file, text).unwrap();
+        let rows: Vec<&str> = order.iter().map(|place| lines[*place]).collect();
+        fs::write(&file, rows.join("\n")).unwrap();
         finding(&folder)
     };
     let name = "audit-2026-02-21.ndjson";
