@@ -47,7 +47,7 @@ columns! {
     /// The entry's number; they rise by one.
     Seq: "seq" Number;
     /// When it was written.
-    At: "at" Moment;
+    Time: "time" Moment;
     /// What kind of entry it is, as in `GET /admin/audit`.
     Event: "event" Text;
     /// Its digest in the chain: an HMAC that the store can check, and nobody else.
@@ -130,7 +130,7 @@ impl Column {
     /// Whether every entry has it. The others are null where an entry does not tell of it.
     #[must_use]
     pub const fn is_required(self) -> bool {
-        matches!(self, Self::Seq | Self::At | Self::Event | Self::Digest)
+        matches!(self, Self::Seq | Self::Time | Self::Event | Self::Digest)
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct ParquetWriter {
 struct Values {
     column: Column,
     levels: Vec<i16>,
-    values: Typed,
+    typed: Typed,
 }
 
 enum Typed {
@@ -96,7 +96,7 @@ impl ParquetWriter {
         while let Some(mut writer) = group.next_column()? {
             let Some(values) = columns.next() else { break };
             let levels = (!values.column.is_required()).then_some(values.levels.as_slice());
-            match &values.values {
+            match &values.typed {
                 Typed::Numbers(numbers) => {
                     writer.typed::<Int64Type>().write_batch(numbers, levels, None)?;
                 }
@@ -118,7 +118,7 @@ impl Values {
         Self {
             column,
             levels: Vec::new(),
-            values: match column.kind() {
+            typed: match column.kind() {
                 Kind::Number | Kind::Moment => Typed::Numbers(Vec::new()),
                 Kind::Text => Typed::Texts(Vec::new()),
             },
@@ -127,7 +127,7 @@ impl Values {
 
     /// Adds a value or a null, and says how many bytes it takes.
     fn push(&mut self, cell: Option<&Cell>) -> usize {
-        let taken = match (&mut self.values, cell) {
+        let taken = match (&mut self.typed, cell) {
             (Typed::Numbers(numbers), Some(Cell::Number(number))) => {
                 numbers.push(*number);
                 Some(8)
@@ -148,7 +148,7 @@ impl Values {
 
     fn clear(&mut self) {
         self.levels.clear();
-        match &mut self.values {
+        match &mut self.typed {
             Typed::Numbers(numbers) => numbers.clear(),
             Typed::Texts(texts) => texts.clear(),
         }

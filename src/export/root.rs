@@ -68,7 +68,9 @@ mod tests {
     fn rows_cannot_be_moved_joined_or_left_out() {
         let of = |lines: &[&[u8]]| {
             let mut root = Root::new();
-            lines.iter().for_each(|line| root.add(line));
+            for line in lines {
+                root.add(line);
+            }
             root.digest()
         };
         let roots = [

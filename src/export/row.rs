@@ -35,7 +35,7 @@ impl Row {
             cells: Vec::with_capacity(20),
         };
         row.put(Column::Seq, logged.seq);
-        row.put(Column::At, logged.entry.at);
+        row.put(Column::Time, logged.entry.at);
         row.put(Column::Event, logged.entry.event.label());
         row.put(Column::Digest, logged.digest);
         row.tell(&logged.entry.event);
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(Row::of(intent).line()).unwrap(),
             format!(
-                r#"{{"seq":1,"at":"2026-02-24T10:00:00Z","event":"intent","digest":"{}","request_id":"req_{}","owner":"own_{}","operation":"chat_completions","account":"acc_{}","body_digest":"{}","body_bytes":42}}"#,
+                r#"{{"seq":1,"time":"2026-02-24T10:00:00Z","event":"intent","digest":"{}","request_id":"req_{}","owner":"own_{}","operation":"chat_completions","account":"acc_{}","body_digest":"{}","body_bytes":42}}"#,
                 "01".repeat(32),
                 "0".repeat(32),
                 "0000000000000001",

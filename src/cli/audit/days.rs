@@ -31,7 +31,7 @@ pub(super) struct Days<'a> {
 
 /// What was written.
 #[derive(Debug, Default, Serialize)]
-struct Written {
+struct Summary {
     folder: String,
     written: u64,
     already_there: u64,
@@ -53,9 +53,9 @@ impl Days<'_> {
         let (from, to) = self.bounds(target).await?;
         fs::create_dir_all(self.folder).map_err(failed(self.folder))?;
         let bar = export::bar();
-        let mut written = Written {
+        let mut written = Summary {
             folder: self.folder.display().to_string(),
-            ..Written::default()
+            ..Summary::default()
         };
         let mut day = from;
         while day <= to {
@@ -172,7 +172,7 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> CliError {
     }
 }
 
-impl Show for Written {
+impl Show for Summary {
     fn text(&self, look: Look) -> String {
         let mut rows = vec![
             ("folder", Cell::new(&self.folder)),

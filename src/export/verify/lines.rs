@@ -23,7 +23,7 @@ pub(super) struct Line {
 pub(super) fn ndjson(file: File) -> impl Iterator<Item = Result<Line, String>> {
     let mut reader = BufReader::new(file);
     let mut number = 0_u64;
-    let mut next = move || {
+    let next = move || {
         let mut bytes = Vec::new();
         let read = reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut bytes);
         match read {
@@ -39,7 +39,7 @@ pub(super) fn ndjson(file: File) -> impl Iterator<Item = Result<Line, String>> {
             Err(_) => Err(format!("has a line {number} that is no entry: it was changed or cut")),
         })
     };
-    std::iter::from_fn(move || next())
+    std::iter::from_fn(next)
 }
 
 /// What of a line is read.
@@ -60,13 +60,16 @@ pub(super) fn parquet(file: File) -> Result<impl Iterator<Item = Result<Line, St
     Ok(records.map(move |record| record.map_err(|error| broken(&error)).and_then(row)))
 }
 
-/// Whether a column is of a type that an export has: others could not be made into a line.
+/// Whether a column is of a type that an export has, also where another tool wrote it anew: others could not be made into
+/// a line.
 fn is_ours(column: &ColumnDescriptor) -> bool {
     let info = column.self_type().get_basic_info();
     let known = matches!(
         (column.physical_type(), column.converted_type()),
-        (Physical::INT64, ConvertedType::NONE | ConvertedType::TIMESTAMP_MICROS)
-            | (Physical::BYTE_ARRAY, ConvertedType::UTF8)
+        (
+            Physical::INT64,
+            ConvertedType::NONE | ConvertedType::INT_64 | ConvertedType::TIMESTAMP_MICROS
+        ) | (Physical::BYTE_ARRAY, ConvertedType::UTF8)
     );
     known && column.path().parts().len() == 1 && info.repetition() != Repetition::REPEATED
 }

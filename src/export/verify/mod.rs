@@ -145,7 +145,9 @@ fn days(folder: &Path) -> io::Result<BTreeMap<Day, Vec<Part>>> {
             days.entry(file.day).or_default().push(file.part);
         }
     }
-    days.values_mut().for_each(|parts| parts.sort_unstable());
+    for parts in days.values_mut() {
+        parts.sort_unstable();
+    }
     Ok(days)
 }
 

@@ -38,12 +38,12 @@ fn entries(number: u64) -> Vec<Logged> {
 
 /// Writes a day as an export does.
 fn write(folder: &Path, number: u64, store: u8, signer: &CheckpointKey) {
-    let entries = entries(number);
+    let written = entries(number);
     let mut root = Root::new();
     for format in Format::ALL {
         let mut encoder = Encoder::new(format).unwrap();
         root = Root::new();
-        for logged in &entries {
+        for logged in &written {
             let row = Row::of(logged);
             let line = row.line();
             encoder.add(&row, &line).unwrap();
@@ -57,18 +57,18 @@ fn write(folder: &Path, number: u64, store: u8, signer: &CheckpointKey) {
     }
     let before = match number {
         0 => Digest::from_bytes([0; 32]),
-        _ => super::tests::entries(number - 1)[9].digest,
+        _ => entries(number - 1)[9].digest,
     };
     let span = Span {
-        first: entries[0].seq,
-        last: entries[9].seq,
+        first: written[0].seq,
+        last: written[9].seq,
         before,
-        digest: entries[9].digest,
-        at: entries[9].entry.at,
+        digest: written[9].digest,
+        at: written[9].entry.at,
     };
     let id = StoreId::from_bytes([store; 16]);
-    let signed = Checkpoint::of_day(id, day(number), &span, root.digest()).sign(signer);
-    fs::write(path(folder, number, "checkpoint"), signed.to_string()).unwrap();
+    let text = Checkpoint::of_day(id, day(number), &span, root.digest()).sign(signer);
+    fs::write(path(folder, number, "checkpoint"), text.to_string()).unwrap();
 }
 
 fn path(folder: &Path, number: u64, extension: &str) -> PathBuf {
@@ -181,8 +181,8 @@ fn rows_that_are_missing_moved_or_added_are_named() {
     let whole = fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
     let with = |order: &[usize]| {
-        let text: String = order.iter().map(|place| format!("{}\n", lines[*place])).collect();
-        fs::write(&file, text).unwrap();
+        let rows: Vec<&str> = order.iter().map(|place| lines[*place]).collect();
+        fs::write(&file, rows.join("\n")).unwrap();
         finding(&folder)
     };
     let name = "audit-2026-02-21.ndjson";

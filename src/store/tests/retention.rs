@@ -1,7 +1,6 @@
 //! What is kept, how long, and what goes first.
 
 use super::super::audit::Verdict;
-use super::super::exports::{NoteProgress, Progress};
 use super::super::idempotency::{self, Fate, KeyUse};
 use super::super::maintain::{Exports, Retention, Sweep};
 use super::super::tasks::{self, OpenIntent};

@@ -36,12 +36,13 @@ async fn both_formats_tell_what_the_list_tells() {
     assert_eq!(rows.len(), list.len());
     for (row, entry) in rows.iter().zip(list) {
         let entry = entry.as_object().unwrap();
-        // Numbers and durations are named for SQL; headers are a text.
+        // Some names are others, which SQL knows; headers are a text.
         let told: BTreeMap<&str, &Value> = entry
             .iter()
             .filter(|(_, value)| !value.is_null() && **value != json!({}))
             .map(|(name, value)| match name.as_str() {
                 "id" => ("seq", value),
+                "at" => ("time", value),
                 "duration_us" => ("duration_micros", value),
                 name => (name, value),
             })
