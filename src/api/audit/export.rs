@@ -67,7 +67,7 @@ impl Exported {
         let (first, last) = services
             .store
             .read_aside(move |rows| {
-                let start = from.map_or(Timestamp::EPOCH, Day::start);
+                let start = from.map_or(Timestamp::EPOCH, Day::begins_at);
                 let first = exports::first_since(rows, start)?;
                 let last = match to {
                     Some(to) => exports::first_since(rows, to.ends_at())?.saturating_sub(1),
