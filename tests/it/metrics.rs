@@ -286,10 +286,9 @@ async fn mixed() -> Relay {
         .await;
     let priced =
         r#"{"targets":[{"upstream":"volcengine","model":"jimeng_t2i_v40"}],"price":{"currency":"CNY","image":5}}"#;
-    let put = relay
-        .operator()
-        .send(http::Method::PUT, "/admin/models/jimeng_t2i_v40", priced);
-    assert_eq!(put.await.unwrap().status, 200);
+    let (operator, path) = (relay.operator(), "/admin/models/jimeng_t2i_v40");
+    let put = operator.send(http::Method::PUT, path, priced).await.unwrap();
+    assert_eq!(put.status, 200);
     let alice = relay.client("alice").await;
     let task = alice.submit(&submit_body("metrics")).await.task_id();
     alice.query(&query_body(&task)).await;
