@@ -68,7 +68,6 @@ async fn make() {
     });
     put(&operator, Method::PUT, "/admin/models/jimeng_t2i_v40", &picture).await;
     let alice = relay.client_with("fixture", [Scope::Relay, Scope::Jobs]).await;
-    relay.limit(&alice, limits()).await;
     let issued = alice.issued().clone();
     let submitter = relay
         .stranger()
@@ -87,6 +86,8 @@ async fn make() {
     put(&operator, Method::POST, &disable, &json!({})).await;
     put(&operator, Method::PUT, "/admin/models/fixture", &model).await;
     let job = submitter.job(&far_away()).await;
+    // Only now: the model of the job has no price.
+    relay.limit(&alice, limits()).await;
     let note = json!({
         "key": issued.key.id.to_string(),
         "secret": issued.secret.expose(),

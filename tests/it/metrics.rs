@@ -284,6 +284,11 @@ async fn mixed() -> Relay {
         .with("PER_KEY_MAX_QUEUE", "1")
         .start()
         .await;
+    let priced =
+        r#"{"targets":[{"upstream":"volcengine","model":"jimeng_t2i_v40"}],"price":{"currency":"CNY","image":5}}"#;
+    let (operator, path) = (relay.operator(), "/admin/models/jimeng_t2i_v40");
+    let put = operator.send(http::Method::PUT, path, priced).await.unwrap();
+    assert_eq!(put.status, 200);
     let alice = relay.client("alice").await;
     let task = alice.submit(&submit_body("metrics")).await.task_id();
     alice.query(&query_body(&task)).await;

@@ -215,11 +215,8 @@ async fn what_the_upstream_refused_or_never_saw_is_given_back() {
     assert_eq!(day(&alice).await, [0, 0, IMAGE]);
 
     brake.stop_at(Stop::Nowhere);
-    relay
-        .upstream
-        .faults()
-        .push(Rule::on(PROCESS, Fault::concurrency_limit()))
-        .unwrap();
+    let limit = Rule::on(PROCESS, Fault::concurrency_limit()).always();
+    relay.upstream.faults().push(limit).unwrap();
     let refused = alice.process(&submit_body("refused")).await;
     assert_ne!(refused.status, 200, "{refused:?}");
     assert_eq!(day(&alice).await, [0, 0, IMAGE]);

@@ -238,6 +238,8 @@ impl Reply {
             self.text()
         );
         let number = match status {
+            // What is spent is not there again in a moment.
+            429 if code == "QUOTA_EXCEEDED" => 50_499,
             429 => 50_430,
             500.. => 50_500,
             401 | 403 => 50_400,
