@@ -7,6 +7,7 @@
 mod bill;
 mod claim;
 pub mod error;
+mod fingerprint;
 mod intent;
 mod note;
 mod observation;
@@ -29,23 +30,24 @@ pub use self::settlement::UNKNOWN_HOLDS;
 
 use self::claim::{Claims, Entered, Guard, Shared};
 use self::error::{RecordError, Shortage};
+use self::fingerprint::{Fingerprint, in_use, named};
 use self::intent::{Keyed, Open, Refused};
 use self::observation::{Lapse, Observe};
 use self::pending::Written;
-use crate::crypto::digest::{Digest, DigestKey};
+use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
 use crate::crypto::seal::Place;
 use crate::model::call::{Call, IdempotencyKey};
-use crate::model::clock::{Clock, GuardedClock, Timestamp};
+use crate::model::clock::{Clock, GuardedClock};
 use crate::model::day::Day;
 use crate::model::id::{AccountId, OwnerId};
 use crate::model::money::Quote;
 use crate::model::record::{Intent, Refusal, Reservation};
 use crate::model::reply::{KeptReply, Reply};
 use crate::model::task::{SubmitRef, TaskState};
+use crate::store::Store;
 use crate::store::error::{StoreError, WriteError};
 use crate::store::idempotency::{self, Fate, KeyUse};
-use crate::store::{Reader, Store};
 use crate::telemetry::metrics::{self, KeyPresented};
 
 /// Keeps the record of every paid call.
@@ -80,32 +82,6 @@ pub enum Claim {
 pub struct Claimed {
     guard: Arc<Guard>,
     fingerprint: Fingerprint,
-}
-
-/// What tells a repeat of a call from another call with its idempotency key.
-#[derive(Clone, Debug)]
-struct Fingerprint {
-    under: Arc<DigestKey>,
-    digest: Digest,
-}
-
-impl Fingerprint {
-    fn of(call: &Call, under: &Arc<DigestKey>) -> Self {
-        let parts = [call.operation.label().as_bytes(), &call.body];
-        Self {
-            under: Arc::clone(under),
-            digest: under.of("idempotent request", &parts),
-        }
-    }
-
-    /// The same under another digest key. A body can be long: it is not read twice without need.
-    fn under(&self, key: &Arc<DigestKey>, call: &Call) -> Self {
-        if Arc::ptr_eq(&self.under, key) {
-            self.clone()
-        } else {
-            Self::of(call, key)
-        }
-    }
 }
 
 impl Recorder {
@@ -420,21 +396,6 @@ impl Recorder {
     pub const fn store(&self) -> &Store {
         &self.store
     }
-}
-
-/// What an owner's idempotency key is called under a key.
-fn named(under: &DigestKey, owner: OwnerId, key: &IdempotencyKey) -> Digest {
-    under.of("idempotency key", &[&owner.bits().to_be_bytes(), key.as_bytes()])
-}
-
-/// The use of an idempotency key that has not expired, and the place of the name that it was found by.
-fn in_use(rows: &mut Reader, names: &[Digest], now: Timestamp) -> Result<Option<(usize, KeyUse)>, StoreError> {
-    for (place, name) in names.iter().enumerate() {
-        if let Some(usage) = idempotency::get(rows, name)?.filter(|usage| usage.expires_at > now) {
-            return Ok(Some((place, usage)));
-        }
-    }
-    Ok(None)
 }
 
 /// How long an intent may take to be recorded before its call is refused.

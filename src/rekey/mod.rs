@@ -250,15 +250,15 @@ impl Rekey {
                 Ok(Next::Step)
             }
             Stage::Sealed => self.settle(rekeying).await,
-            Stage::Waiting => match rekeying.needed_until.filter(|until| *until > self.clock.earliest()) {
-                Some(until) => Ok(Next::At(until)),
-                None => {
-                    // What was written since was looked at by nobody.
-                    rekeying.walk_again();
-                    self.store.change(Advance(rekeying)).await?;
-                    Ok(Next::Step)
+            Stage::Waiting => {
+                if let Some(until) = rekeying.needed_until.filter(|until| *until > self.clock.earliest()) {
+                    return Ok(Next::At(until));
                 }
-            },
+                // What was written since was looked at by nobody.
+                rekeying.walk_again();
+                self.store.change(Advance(rekeying)).await?;
+                Ok(Next::Step)
+            }
             Stage::Done(_) => Ok(Next::Rest),
         }
     }
@@ -266,14 +266,13 @@ impl Rekey {
     /// Nothing is sealed under the old keys. They go, or wait for their digests to expire.
     async fn settle(&self, mut rekeying: Rekeying) -> Result<Next, RekeyError> {
         self.directory.renew_digests(self.store.keyring()).await;
-        let until = match rekeying.needed_until {
-            Some(until) => until,
-            None => {
-                let last = self.store.read_aside(rekeying::last_expiry).await?;
-                // A call that was on its way when the keys came wrote its key a little later.
-                let latest = self.clock.latest().plus(self.ttl).plus(MARGIN);
-                last.map_or(latest, |last| last.max(latest))
-            }
+        let until = if let Some(until) = rekeying.needed_until {
+            until
+        } else {
+            let last = self.store.read_aside(rekeying::last_expiry).await?;
+            // A call that was on its way when the keys came wrote its key a little later.
+            let latest = self.clock.latest().plus(self.ttl).plus(MARGIN);
+            last.map_or(latest, |last| last.max(latest))
         };
         if until > self.clock.earliest() {
             rekeying.needed_until = Some(until);

@@ -95,6 +95,7 @@ impl<K> Versions<K> {
     }
 
     /// Every key, the newest first.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<K>> + Clone {
         std::iter::once(&self.newest).chain(&self.older)
     }
