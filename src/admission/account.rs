@@ -44,6 +44,17 @@ pub struct GateView {
     pub snapshot: Snapshot,
 }
 
+/// How one gate of an owner stands, for the operator.
+#[derive(Clone, Debug)]
+pub struct OwnerView {
+    /// Whose calls pass it.
+    pub owner: OwnerId,
+    /// Its operation class.
+    pub class: Class,
+    /// Its slots and waiters.
+    pub snapshot: Snapshot,
+}
+
 /// How much is at every account, for whoever chooses one.
 #[derive(Debug)]
 pub struct Loads<'a> {

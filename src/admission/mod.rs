@@ -16,6 +16,7 @@ pub mod quota;
 pub mod rate;
 pub mod running;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +37,7 @@ use crate::model::lane::Lane;
 use crate::model::operation::{Class, Operation};
 use crate::telemetry::metrics;
 
-pub use self::account::{GateView, Loads};
+pub use self::account::{GateView, Loads, OwnerView};
 
 use self::account::{AccountGates, Load};
 
@@ -254,6 +255,22 @@ impl Admission {
         all
     }
 
+    /// How the gates of owners stand at which somebody is in flight or waits, the longest line first. There are no more
+    /// than there are calls.
+    #[must_use]
+    pub fn busy_owners(&self) -> Vec<OwnerView> {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = |(&(owner, class), (_, gate)): (&(OwnerId, Class), &(Capacity, Gate<OwnerId>))| {
+            let snapshot = gate.snapshot();
+            let view = OwnerView { owner, class, snapshot };
+            (snapshot.in_use > 0 || snapshot.waiting() > 0).then_some(view)
+        };
+        let mut busy: Vec<_> = owners.gates.iter().filter_map(view).collect();
+        drop(owners);
+        busy.sort_by_key(|view| (Reverse(view.snapshot.waiting()), view.owner, view.class));
+        busy
+    }
+
     /// Publishes how every gate stands, at a scrape.
     pub fn publish(&self) {
         for view in self.view() {
@@ -263,8 +280,14 @@ impl Admission {
                 class,
                 snapshot,
             } = view;
-            let depth = snapshot.waiting_interactive + snapshot.waiting_background;
-            metrics::queue(&upstream, &account, class, depth, snapshot.queue, snapshot.oldest_wait);
+            metrics::queue(
+                &upstream,
+                &account,
+                class,
+                snapshot.waiting(),
+                snapshot.queue,
+                snapshot.oldest_wait,
+            );
         }
         for gates in self.accounts.load().values() {
             let taken = gates.running.as_ref().map_or(0, |running| running.taken());

@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod body;
+pub mod console;
 pub mod cors;
 pub mod docs;
 mod document;
@@ -51,6 +52,7 @@ pub use self::body::Bodies;
 pub use self::cors::Cors;
 pub use self::starting::Starting;
 
+use self::console::Console;
 use self::docs::Docs;
 use self::edge::Edge;
 use self::readiness::Lifecycle;
@@ -236,12 +238,15 @@ pub fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> + '
             .body(document.clone())
     };
     let html = move |_| docs.response();
+    let console = Arc::new(Console::new());
     let routes = Route::new()
         .at("/openapi.json", poem::get(make_sync(json)))
         .at("/docs", poem::get(make_sync(html)))
+        .at("/console", poem::get(Arc::clone(&console)))
+        .at("/console/:asset", poem::get(console))
         .nest("/", service);
     Edge::new(routes, services, Routes::new(Operations::meta(), PLAIN))
 }
 
 /// Routes that are not operations of the document.
-const PLAIN: &[&str] = &["/openapi.json", "/docs"];
+const PLAIN: &[&str] = &["/openapi.json", "/docs", "/console", "/console/{asset}"];

@@ -25,6 +25,8 @@ pub struct Info {
     pub boot: u64,
     /// The accounts that calls go to.
     pub accounts: Vec<String>,
+    /// Who asks: the id of a key, `admin_token` or `control_socket`.
+    pub caller: String,
     /// The limits in force.
     pub limits: InfoLimits,
 }
@@ -75,6 +77,7 @@ impl OperatorApi {
                 .iter()
                 .map(|view| view.account.to_string())
                 .collect(),
+            caller: authorized.caller.identity.to_string(),
             limits: InfoLimits {
                 max_body_bytes: facts.max_body_bytes as u64,
                 max_response_bytes: facts.max_response_bytes as u64,

@@ -235,7 +235,8 @@ Chat with any client of OpenAI's, pip install openai:
 
 What the operator sees:
 
-  Swagger UI     {url}/docs        (authorise with the admin key below)
+  the console    {url}/console     (sign in with the admin key below)
+  Swagger UI     {url}/docs        (authorise with the same key)
   the log book   curl -s {url}/admin/audit -H 'Authorization: Bearer {admin}'
   metrics        {url}/metrics
   upstream       {upstream_url}/__seen

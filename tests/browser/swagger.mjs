@@ -1,78 +1,68 @@
 // Swagger UI of `tollgate sandbox`, used as a person would: authorise once, then *Try it out* with what is prefilled.
-//
-// `tests/browser/run` starts the sandbox and passes its one line of JSON in TOLLGATE_SANDBOX, the browser's path in
-// CHROMIUM and a folder for pictures in PICTURES.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
-
-const sandbox = JSON.parse(process.env.TOLLGATE_SANDBOX);
-const { origin } = new URL(sandbox.url);
-
-/** Milliseconds for one step on a busy machine. */
-const PATIENCE = 10_000;
+import { ask, launch, open, sandbox } from "./browser.mjs";
 
 let browser;
+let docs;
 let page;
 
-/** Requests that left this relay, and what the browser complained of. Both stay empty. */
-const strangers = [];
-const complaints = [];
+/** The group of every operation, by the document. */
+const groups = new Map();
+
+/** The groups of which something was tried, and the one that is unfolded. */
+const tried = new Set();
+let unfolded;
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-  page = await browser.newPage({ viewport: { width: 1280, height: 1000 } });
-  page.setDefaultTimeout(PATIENCE);
-  page.on("request", (request) => {
-    const { protocol, origin: to } = new URL(request.url());
-    if (protocol !== "data:" && protocol !== "blob:" && to !== origin) strangers.push(request.url());
-  });
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
+  browser = await launch();
+  docs = await open(browser);
+  page = docs.page;
+  const { paths } = await (await fetch(new URL("/openapi.json", sandbox.url))).json();
+  for (const operation of Object.values(paths).flatMap((path) => Object.values(path))) {
+    groups.set(operation.operationId, operation.tags[0]);
+  }
 });
 
-after(async () => {
-  await browser?.close();
-});
+after(() => browser?.close());
 
-function picture(name) {
-  return page.screenshot({ path: `${process.env.PICTURES}/${name}.png` });
+/** Unfolds a group and folds the one before: Swagger UI draws everything anew at every step, and so draws little. */
+async function unfold(group) {
+  if (group === unfolded) return;
+  for (const one of [unfolded, group]) {
+    if (one) await page.locator(`h3[data-tag="${one}"] .expand-operation`).click();
+  }
+  unfolded = group;
 }
 
 /** The block of an operation, opened. */
 async function opened(operation) {
+  await unfold(groups.get(operation));
   const block = page.locator(`.opblock[id$="-${operation}"]`);
   await block.locator(".opblock-summary-control").click();
   return block;
 }
 
-/** Executes an operation with what is prefilled, and the body if one is given: its status and its answer. */
-async function tryOut(operation, body) {
+/**
+ * Executes an operation with what is prefilled, the parameters and the body where they are given: its status and its answer.
+ */
+async function tryOut(operation, { body, ...parameters } = {}) {
   const block = await opened(operation);
   const button = block.locator(".try-out__btn", { hasText: "Try it out" });
   if (await button.count()) await button.click();
+  for (const [name, value] of Object.entries(parameters)) {
+    await block.locator(`tr[data-param-name="${name}"] input`).fill(String(value));
+  }
   if (body !== undefined) await block.locator("textarea.body-param__text").fill(JSON.stringify(body));
   await block.locator(".execute").click();
   const answer = block.locator(".live-responses-table");
   await answer.waitFor();
   await answer.scrollIntoViewIfNeeded();
-  await picture(operation);
   const status = Number((await answer.locator(".response .response-col_status").first().innerText()).match(/\d+/)[0]);
-  const text = await answer.locator(".highlight-code code, pre code").first().innerText();
+  const code = answer.locator(".highlight-code code, pre code").first();
+  const text = (await code.count()) ? await code.innerText() : "";
+  tried.add(groups.get(operation));
   await block.locator(".opblock-summary-control").click();
   return { status, text };
 }
@@ -81,12 +71,14 @@ test("the page opens with a title, a language and every group", async () => {
   const response = await page.goto(sandbox.docs_url);
 
   await page.locator(".opblock").first().waitFor();
-  await picture("docs");
+  await docs.picture("docs", false);
   assert.equal(await page.title(), "Tollgate API");
   assert.equal(await page.locator("html").getAttribute("lang"), "en");
   assert.match(response.headers()["content-security-policy"], /default-src 'none'/);
-  const groups = await page.locator(".opblock-tag-section h3").evaluateAll((all) => all.map((one) => one.dataset.tag));
-  assert.deepEqual(groups, [
+  const heads = page.locator(".opblock-tag-section h3");
+  const shown = await heads.evaluateAll((all) => all.map((one) => one.dataset.tag));
+  await heads.evaluateAll((all) => all.forEach((one) => one.querySelector(".expand-operation").click()));
+  assert.deepEqual(shown, [
     "OpenAI",
     "Models",
     "Volcengine",
@@ -105,12 +97,21 @@ test("the page opens with a title, a language and every group", async () => {
   ]);
 });
 
+test("it names the version that runs, and whom to turn to", async () => {
+  const { body: info } = await ask("/admin/info");
+  assert.equal((await page.locator(".info .version").first().innerText()).trim(), info.version);
+  const contact = page.locator(".info__contact a");
+  assert.match(await contact.innerText(), /^Tollgate/);
+  assert.match(await contact.getAttribute("href"), /^https:/);
+  assert.equal(await page.locator(".info__license").innerText(), "MIT");
+});
+
 test("the admin key authorises every call that follows", async () => {
   await page.locator(".auth-wrapper .authorize").click();
   const dialogue = page.locator(".dialog-ux");
   const bearer = dialogue.locator(".auth-container", { hasText: "Bearer (http, Bearer)" });
   await bearer.locator("input").fill(sandbox.admin_key);
-  await picture("authorise");
+  await docs.picture("swagger-authorise", false);
   await bearer.locator(".btn.authorize").click();
   await bearer.getByText("Logout").waitFor();
   await dialogue.locator(".close-modal").click();
@@ -127,7 +128,7 @@ test("Try it out submits a task as it is prefilled", async () => {
 });
 
 test("Try it out fetches that task", async () => {
-  const { status, text } = await tryOut("volcengine_getResult", { req_key: "jimeng_t2i_v40", task_id: task });
+  const { status, text } = await tryOut("volcengine_getResult", { body: { req_key: "jimeng_t2i_v40", task_id: task } });
 
   assert.equal(status, 200, text);
   assert.equal(JSON.parse(text).code, 10000);
@@ -176,7 +177,100 @@ for (const [operation, expected] of [
   });
 }
 
+test("Try it out follows a job from its submission to its end", async () => {
+  const chat = { model: "gpt-4o-mini", messages: [{ role: "user", content: "Hello" }] };
+  const body = { delay: 600, items: [{ operation: "chat.completions", body: chat }] };
+  const submitted = await tryOut("jobs_create", { body });
+  const { id } = JSON.parse(submitted.text);
+  for (const [operation, expected, more] of [
+    ["jobs_get", 200],
+    ["jobs_listItems", 200],
+    ["jobs_log", 202],
+    ["jobs_listLogs", 200],
+    ["jobs_summarizeLogs", 200],
+    ["operator_getJob", 200],
+    ["operator_listJobItems", 200],
+    ["operator_holdJob", 200],
+    ["operator_releaseJob", 200],
+    ["jobs_cancel", 200],
+    // Its last event comes with the end of the stream.
+    ["jobs_follow", 200],
+    ["operator_followJob", 200],
+  ]) {
+    const { status, text } = await tryOut(operation, { id, ...more });
+    assert.equal(status, expected, `${operation}: ${text}`);
+  }
+});
+
+test("Try it out makes, changes, replaces and revokes a key", async () => {
+  const { id } = JSON.parse((await tryOut("keys_create")).text);
+  for (const [operation, expected] of [
+    ["keys_get", 200],
+    ["keys_update", 200],
+    ["keys_rotate", 201],
+    ["keys_revoke", 200],
+  ]) {
+    const { status, text } = await tryOut(operation, { id });
+    assert.equal(status, expected, `${operation}: ${text}`);
+  }
+});
+
+test("Try it out adds an upstream with an account and a model, uses their switches, and removes them", async () => {
+  const upstream = { id: "vllm", base_url: "http://127.0.0.1:9/v1" };
+  const added = await tryOut("upstreams_add", { body: upstream });
+  assert.equal(added.status, 201, added.text);
+  const { id: account } = JSON.parse((await tryOut("accounts_add", { id: "vllm" })).text);
+  for (const [operation, parameters] of [
+    ["accounts_list", { id: "vllm" }],
+    ["accounts_disable", { id: "vllm", account }],
+    ["accounts_enable", { id: "vllm", account }],
+    ["accounts_reset", { id: "vllm", account }],
+    ["models_register", { id: "swift", body: { targets: [{ upstream: "vllm", model: "qwen3" }] } }],
+    ["models_getRegistered", { id: "swift" }],
+    ["models_get", { id: "gpt-4o-mini" }],
+    ["models_getInfo", { id: "gpt-4o-mini" }],
+    ["models_unregister", { id: "swift" }],
+    ["accounts_remove", { id: "vllm", account }],
+    ["upstreams_remove", { id: "vllm" }],
+  ]) {
+    const { status, text } = await tryOut(operation, parameters);
+    assert.equal(status, 200, `${operation}: ${text}`);
+  }
+});
+
+test("Try it out pauses, drains and resumes a queue, and looks for its dead letters", async () => {
+  for (const [operation, parameters] of [
+    ["queues_get", { name: "default" }],
+    ["queues_pause", { name: "default" }],
+    ["queues_drain", { name: "default" }],
+    ["queues_resume", { name: "default" }],
+    ["queues_listDeadLetters", { queue: "default" }],
+    ["queues_retryDeadLetters", {}],
+    ["queues_dropDeadLetters", {}],
+  ]) {
+    const { status, text } = await tryOut(operation, parameters);
+    assert.equal(status, 200, `${operation}: ${text}`);
+  }
+});
+
+test("Try it out makes a film, asks for it and removes it", async () => {
+  const { status, text } = await tryOut("videos_create");
+  assert.equal(status, 200, text);
+  const { id } = JSON.parse(text);
+  assert.equal((await tryOut("videos_get", { id })).status, 200);
+  assert.equal((await tryOut("videos_remove", { id })).status, 200);
+});
+
+test("Try it out exports the log book", async () => {
+  const { status } = await tryOut("audit_exportEntries");
+  assert.equal(status, 200);
+});
+
+test("something of every group was tried", async () => {
+  assert.deepEqual([...new Set(groups.values())].filter((group) => !tried.has(group)), []);
+});
+
 test("nothing was asked of anybody else, and the browser had nothing to complain of", () => {
-  assert.deepEqual(strangers, []);
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(docs.strangers, []);
+  assert.deepEqual(docs.complaints, []);
 });

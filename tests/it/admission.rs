@@ -25,6 +25,14 @@ async fn clients(relay: &Relay, number: usize) -> Vec<Client> {
     join_all((0..number).map(async |at| relay.client(&format!("client {at}")).await)).await
 }
 
+/// How many submits of a client's are in flight, and how many wait, by what the operator sees of owners.
+fn submits_of(client: &Client, owners: &[serde_json::Value]) -> (u64, u64) {
+    let owner = client.issued().key.owner.to_string();
+    let is_it = |gate: &&serde_json::Value| gate["owner"] == owner && gate["class"] == "submit";
+    let gate = owners.iter().find(is_it).unwrap();
+    (gate["in_use"].as_u64().unwrap(), gate["waiting"].as_u64().unwrap())
+}
+
 fn limits(concurrency: u32, queue: u32) -> Limits {
     Limits {
         concurrency: NonZeroU32::new(concurrency),
@@ -393,6 +401,41 @@ async fn the_operator_sees_the_queues() {
         (&queries["in_use"], &queries["oldest_wait_seconds"]),
         (&0.into(), &serde_json::Value::Null)
     );
+    // Both are past the gates of their owners, whose lines are empty.
+    let owners = page["owners"].as_array().unwrap();
+    assert_eq!(owners.len(), 2);
+    for client in &clients {
+        assert_eq!(submits_of(client, owners), (1, 0));
+    }
+    valve.open();
+    assert_eq!(first.await.unwrap().status, 200);
+    assert_eq!(second.await.unwrap().status, 200);
+    let quiet = async || admin.get("/admin/queues").await.json()["owners"] == serde_json::json!([]);
+    eventually("nobody is there", quiet).await;
+}
+
+#[tokio::test]
+async fn the_operator_sees_who_waits_behind_their_own_calls() {
+    let valve = Valve::closed();
+    let relay = Relay::build()
+        .transport(valve.clone())
+        .with("PER_KEY_MAX_QUEUE", "3")
+        .start()
+        .await;
+    let (alice, admin) = (relay.client("alice").await, relay.admin().await);
+
+    let first = alice.launch("own-1");
+    valve.has_sent(1).await;
+    let second = alice.launch("own-2");
+    let waits = async || {
+        let page = admin.get("/admin/queues").await.json();
+        submits_of(&alice, page["owners"].as_array().unwrap()) == (1, 1)
+    };
+    eventually("the second one waits", waits).await;
+
+    let page = admin.get("/admin/queues").await.json();
+    assert_eq!(page["owners"][0]["capacity"], 3);
+    assert!(page["owners"][0]["oldest_wait_seconds"].as_f64().unwrap() >= 0.0);
     valve.open();
     assert_eq!(first.await.unwrap().status, 200);
     assert_eq!(second.await.unwrap().status, 200);

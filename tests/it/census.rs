@@ -4,14 +4,22 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::Value;
+use tollgate::api::console::Console;
 use tollgate::auth::KeySpec;
 use tollgate::model::clock::Clock;
 use tollgate::model::key::{Limits, Schemes, Scope, Scopes};
 
 use crate::support::{Client, Relay, Reply, document_operations, query_body, submit_body};
 
-/// What anybody may ask. `/metrics` has rules of its own.
-const OPEN: [&str; 5] = ["/health", "/ready", "/api/vision/health", "/docs", "/openapi.json"];
+/// What anybody may ask, beside the files of the console. `/metrics` has rules of its own.
+const OPEN: [&str; 6] = [
+    "/health",
+    "/ready",
+    "/api/vision/health",
+    "/docs",
+    "/openapi.json",
+    "/console",
+];
 
 /// One operation of the document, ready to be asked for.
 struct Route {
@@ -85,6 +93,9 @@ async fn nothing_else_answers_without_a_key() {
     let relay = Relay::start().await;
     for path in OPEN {
         assert_eq!(relay.stranger().get(path).await.status, 200, "{path}");
+    }
+    for path in Console::paths() {
+        assert_eq!(relay.stranger().get(&path).await.status, 200, "{path}");
     }
     let routes = Route::guarded();
     assert!(routes.len() >= 17);

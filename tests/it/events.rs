@@ -23,12 +23,20 @@ impl Following {
     }
 
     async fn behind(relay: &Relay, client: &Client, job: &str, seen: Option<&str>) -> Self {
+        Self::at(relay, client, &format!("/v1/jobs/{job}/events"), seen).await
+    }
+
+    /// As the operator does it.
+    async fn from_above(relay: &Relay, admin: &Client, job: &str) -> Self {
+        Self::at(relay, admin, &format!("/admin/jobs/{job}/events"), None).await
+    }
+
+    async fn at(relay: &Relay, client: &Client, path: &str, seen: Option<&str>) -> Self {
         let mut wire = Wire::to(relay).await;
         let mut lines = vec![client.bearer()];
         lines.extend(seen.map(|seen| format!("Last-Event-ID: {seen}")));
         let lines: Vec<_> = lines.iter().map(String::as_str).collect();
-        wire.send(head(relay, "GET", &format!("/v1/jobs/{job}/events"), &lines))
-            .await;
+        wire.send(head(relay, "GET", path, &lines)).await;
         let (status, headers) = wire.head().await;
         Self { wire, status, headers }
     }
@@ -135,6 +143,33 @@ async fn a_job_of_somebody_elses_is_not_there_and_a_key_without_the_scope_comes_
     assert_eq!(alice.get("/v1/jobs/nonsense/events").await.status, 404);
     assert_eq!(narrow.get(&path).await.status, 403);
     assert_eq!(relay.stranger().get(&path).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_operator_follows_anybodys_job_and_hears_what_its_owner_hears() {
+    let relay = Relay::start().await;
+    let (alice, admin) = (relay.client_with("alice", SCOPES).await, relay.admin().await);
+    let job = alice.job_of(2).await;
+    let told = |events: Vec<Event>| -> Vec<_> { events.into_iter().map(|event| (event.id, event.name)).collect() };
+    let heard = told(Following::from_above(&relay, &admin, &job).await.events().await);
+    assert_eq!(heard, told(Following::new(&relay, &alice, &job).await.events().await));
+    let path = format!("/admin/jobs/{job}/events");
+    assert_eq!(alice.get(&path).await.status, 403);
+    assert_eq!(admin.get("/admin/jobs/nonsense/events").await.status, 404);
+}
+
+#[tokio::test]
+async fn an_operator_whose_key_is_revoked_hears_an_error_and_no_more() {
+    let relay = Relay::start().await;
+    let (alice, admin) = (relay.client_with("alice", SCOPES).await, relay.admin().await);
+    let job = alice.sleeping_job().await;
+    let mut following = Following::from_above(&relay, &admin, &job).await;
+    assert!(following.hears().await.unwrap().contains("job.queued"));
+    let path = format!("/admin/keys/{}/revoke", admin.issued().key.id);
+    relay.operator().post(&path, "{}").await;
+    pass(Duration::from_secs(15)).await;
+    assert!(following.hears().await.unwrap().starts_with("event: error\n"));
+    assert_eq!(following.hears().await, None);
 }
 
 #[tokio::test]

@@ -81,6 +81,14 @@ pub struct Snapshot {
     pub oldest_wait: Option<Duration>,
 }
 
+impl Snapshot {
+    /// Waiters in both lanes.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.waiting_interactive + self.waiting_background
+    }
+}
+
 /// Why there is no slot.
 ///
 /// `retry_after` is what the slots' recent hold times and the line make likely, between 1 s and 60 s.

@@ -11,10 +11,12 @@ use poem_openapi::payload::Binary;
 use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::api::error::{ApiError, Code};
-use crate::api::guard::{Authorized, NoBody, ToJobs};
+use crate::api::guard::{Authorized, NoBody, ToAdmin, ToJobs};
 use crate::api::{Services, Tag};
+use crate::jobs::Viewer;
 use crate::jobs::events::Followed;
-use crate::model::id::{JobId, KeyId};
+use crate::model::caller::Identity;
+use crate::model::id::JobId;
 use crate::model::key::{KeyStatus, Scope};
 
 /// What a job's events are answered with.
@@ -60,37 +62,74 @@ impl JobEventsApi {
     ) -> Result<EventStream, ApiError> {
         // Its text is read from the header itself: poem takes bytes that are no text for no header.
         let _ = last_event_id;
-        let seen = last_seen(request)?;
-        let id = job_id(&id.0)?;
-        let services = authorized.services;
-        let (owner, key) = (authorized.caller.owner, authorized.caller.key());
-        let ending = services.lifecycle.ending().clone();
-        let still_allowed = {
-            let services = Arc::clone(&services);
-            move || key.is_some_and(|key| may_follow(&services, key))
-        };
-        match services
-            .followers
-            .follow(owner, id, seen, ending, still_allowed)
-            .await?
-        {
-            Followed::Over => Ok(EventStream::Over),
-            Followed::Events(follower) => {
-                let frames = follower.into_stream().map(Ok::<_, io::Error>);
-                Ok(EventStream::Events(
-                    Binary(poem::Body::from_bytes_stream(frames)),
-                    "no-cache".to_owned(),
-                    "no".to_owned(),
-                ))
-            }
+        let viewer = Viewer::Owner(authorized.caller.owner);
+        follow(&authorized, viewer, job_id(&id.0)?, last_seen(request)?).await
+    }
+}
+
+/// The operator's route of events.
+pub struct AdminJobEventsApi;
+
+#[OpenApi(tag = "Tag::Operator")]
+impl AdminJobEventsApi {
+    /// Follow anybody's job
+    ///
+    /// What happens to it, as its owner hears it: states and codes, never what it asks or was answered.
+    #[oai(path = "/admin/jobs/:id/events", method = "get", operation_id = "operator_followJob")]
+    async fn follow(
+        &self,
+        request: &Request,
+        authorized: Authorized<ToAdmin, NoBody>,
+        /// `job_` and 32 hex digits.
+        id: Path<String>,
+        /// The number of the last event that was seen.
+        #[oai(name = "Last-Event-ID")]
+        last_event_id: Header<Option<String>>,
+    ) -> Result<EventStream, ApiError> {
+        let _ = last_event_id;
+        follow(&authorized, Viewer::Operator, job_id(&id.0)?, last_seen(request)?).await
+    }
+}
+
+async fn follow<D>(
+    authorized: &Authorized<D, NoBody>,
+    viewer: Viewer,
+    id: JobId,
+    seen: u64,
+) -> Result<EventStream, ApiError> {
+    let (services, caller) = (&authorized.services, &authorized.caller);
+    let ending = services.lifecycle.ending().clone();
+    let needs = match viewer {
+        Viewer::Owner(_) => Scope::Jobs,
+        Viewer::Operator => Scope::Admin,
+    };
+    let still_allowed = {
+        let (services, identity) = (Arc::clone(services), caller.identity);
+        move || may_follow(&services, identity, needs)
+    };
+    let followers = &services.followers;
+    match followers
+        .follow(viewer, caller.owner, id, seen, ending, still_allowed)
+        .await?
+    {
+        Followed::Over => Ok(EventStream::Over),
+        Followed::Events(follower) => {
+            let frames = follower.into_stream().map(Ok::<_, io::Error>);
+            Ok(EventStream::Events(
+                Binary(poem::Body::from_bytes_stream(frames)),
+                "no-cache".to_owned(),
+                "no".to_owned(),
+            ))
         }
     }
 }
 
-/// Whether a key may still be used for jobs.
-fn may_follow(services: &Services, key: KeyId) -> bool {
+/// Whether whoever came with this identity may still follow. What the environment defines cannot be withdrawn while we
+/// run.
+fn may_follow(services: &Services, identity: Identity, needs: Scope) -> bool {
+    let Identity::Key(key) = identity else { return true };
     let key = services.directory.get(key);
-    key.is_some_and(|key| key.status(services.clock.wall()) == KeyStatus::Active && key.scopes.has(Scope::Jobs))
+    key.is_some_and(|key| key.status(services.clock.wall()) == KeyStatus::Active && key.scopes.has(needs))
 }
 
 /// The number of the last event that the client saw; 0 if it saw none.

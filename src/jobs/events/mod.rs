@@ -15,6 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use self::seats::{Seat, Seats};
+use super::Viewer;
 use super::error::JobError;
 use super::hub::{Hub, Watch};
 use crate::model::id::{JobId, OwnerId};
@@ -24,7 +25,7 @@ use crate::store::jobs::{self, event};
 use crate::store::{Rows, Store};
 use crate::telemetry::metrics::{self, JobEventStream};
 
-/// Lets owners follow their jobs.
+/// Lets owners follow their jobs, and the operator everybody's.
 pub struct Followers {
     store: Store,
     hub: Hub,
@@ -95,24 +96,25 @@ impl Followers {
         }
     }
 
-    /// Follows a job of an owner's behind its event number `seen`; 0 for all of them.
+    /// Follows a job behind its event number `seen`; 0 for all of them. The stream takes one of the seats of `reader`.
     ///
     /// It ends with the job's last event, when `ending` fires, and when `still_allowed`, which is asked every 15 seconds,
     /// says no.
     ///
     /// # Errors
-    /// [`JobError::NotFound`] for a job that is not theirs, [`JobError::Invalid`] for an event that did not happen yet,
+    /// [`JobError::NotFound`] for a job that the viewer does not see, [`JobError::Invalid`] for an event that did not happen yet,
     /// [`JobError::TooManyStreams`].
     pub async fn follow<A: Fn() -> bool>(
         &self,
-        owner: OwnerId,
+        viewer: Viewer,
+        reader: OwnerId,
         id: JobId,
         seen: u64,
         ending: CancellationToken,
         still_allowed: A,
     ) -> Result<Followed<A>, JobError> {
-        let job = self.store.read_aside(move |rows| jobs::get_of(rows, owner, id)).await?;
-        let job = job.ok_or(JobError::NotFound)?;
+        let job = self.store.read_aside(move |rows| jobs::get(rows, id)).await?;
+        let job = job.filter(|job| viewer.sees(job)).ok_or(JobError::NotFound)?;
         if seen > job.last_event {
             return Err(JobError::Invalid {
                 field: "Last-Event-ID".to_owned(),
@@ -122,7 +124,7 @@ impl Followers {
         if job.state.is_finished() && seen == job.last_event {
             return Ok(Followed::Over);
         }
-        let seat = Seat::take(&self.seats, owner).ok_or(JobError::TooManyStreams(seats::MOST))?;
+        let seat = Seat::take(&self.seats, reader).ok_or(JobError::TooManyStreams(seats::MOST))?;
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Followed::Events(Box::new(Follower {

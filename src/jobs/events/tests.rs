@@ -34,7 +34,9 @@ impl Bench {
         let allowed = Arc::clone(&self.allowed);
         let still_allowed = move || allowed.load(Ordering::Relaxed);
         let ending = self.ending.clone();
-        self.followers.follow(owner, JOB, seen, ending, still_allowed).await
+        self.followers
+            .follow(Viewer::Owner(owner), owner, JOB, seen, ending, still_allowed)
+            .await
     }
 
     async fn follow(&self, seen: u64) -> Follower<impl Fn() -> bool + Send + use<>> {

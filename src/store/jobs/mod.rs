@@ -19,7 +19,7 @@ pub use self::edit::{Closed, Edit, Ended, NewItem};
 use super::codec;
 use super::error::StoreError;
 use super::schema::Rows;
-use crate::model::id::{JobId, OwnerId};
+use crate::model::id::JobId;
 use crate::model::job::Job;
 
 /// The table's name, which is part of what a job's private part is sealed to.
@@ -37,14 +37,6 @@ pub fn get(rows: &mut impl Rows, id: JobId) -> Result<Option<Job>, StoreError> {
         .get(id.bits().to_be_bytes())?
         .map(|row| codec::decode(TABLE, row.value()))
         .transpose()
-}
-
-/// One job of an owner's, if it is there and theirs.
-///
-/// # Errors
-/// [`StoreError`] when the row cannot be read.
-pub fn get_of(rows: &mut impl Rows, owner: OwnerId, id: JobId) -> Result<Option<Job>, StoreError> {
-    Ok(get(rows, id)?.filter(|job| job.owner == owner))
 }
 
 /// Up to `limit` jobs, newest first, those before `before` only.

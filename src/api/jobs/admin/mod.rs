@@ -12,7 +12,7 @@ pub use self::dead::DeadLettersApi;
 pub use self::queues::QueuesApi;
 
 use self::row::{ItemRow, ItemRowPage, JobDetail, JobRow, JobRowPage};
-use super::events::job_id;
+use super::events::{AdminJobEventsApi, job_id};
 use super::search::{self, Filter};
 use crate::api::error::ApiError;
 use crate::api::guard::{Authorized, NoBody, ToAdmin};
@@ -24,10 +24,10 @@ use crate::model::job::{ItemRef, ItemState, JobState, QueueName};
 use crate::model::record::AdminAction;
 
 /// What the operator asks, in one.
-pub type Group = (QueuesApi, DeadLettersApi, AdminJobsApi);
+pub type Group = (QueuesApi, DeadLettersApi, AdminJobsApi, AdminJobEventsApi);
 
 /// The one that there is.
-pub const GROUP: Group = (QueuesApi, DeadLettersApi, AdminJobsApi);
+pub const GROUP: Group = (QueuesApi, DeadLettersApi, AdminJobsApi, AdminJobEventsApi);
 
 /// The operator's routes of jobs.
 pub struct AdminJobsApi;

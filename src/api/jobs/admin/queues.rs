@@ -5,6 +5,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use super::By;
+use crate::admission::OwnerView;
 use crate::api::error::{ApiError, Code};
 use crate::api::guard::{Authorized, NoBody, ToAdmin};
 use crate::api::{Services, Tag};
@@ -20,6 +21,25 @@ pub struct GateView {
     pub upstream: String,
     /// The account.
     pub account: String,
+    /// `submit`, `call` or `query`.
+    pub class: String,
+    /// How many may be in flight.
+    pub slots: u64,
+    /// How many are.
+    pub in_use: u64,
+    /// How many may wait.
+    pub capacity: u64,
+    /// How many do.
+    pub waiting: u64,
+    /// How long the oldest waiter has waited; null when nobody waits.
+    pub oldest_wait_seconds: Option<f64>,
+}
+
+/// How one gate of a key's owner stands.
+#[derive(Debug, Object)]
+pub struct OwnerGateView {
+    /// The rotation family whose calls pass it.
+    pub owner: String,
     /// `submit`, `call` or `query`.
     pub class: String,
     /// How many may be in flight.
@@ -93,6 +113,8 @@ pub struct StandingCounts {
 pub struct QueuePage {
     /// The gates, by upstream, account and class.
     pub items: Vec<GateView>,
+    /// The gates of owners with calls in flight or waiting, the longest line first; at most 200.
+    pub owners: Vec<OwnerGateView>,
     /// The queues of jobs, by name.
     pub queues: Vec<QueueView>,
     /// Always null: there are few.
@@ -106,7 +128,7 @@ pub struct QueuesApi;
 impl QueuesApi {
     /// Show the queues
     ///
-    /// How every account's gates stand, by operation class, and every queue of jobs.
+    /// How every account's gates stand, by operation class, those of keys at which somebody is, and every queue of jobs.
     #[oai(path = "/admin/queues", method = "get", operation_id = "queues_list")]
     async fn list(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<QueuePage>, ApiError> {
         let services = &authorized.services;
@@ -117,12 +139,14 @@ impl QueuesApi {
             slots: view.snapshot.slots as u64,
             in_use: view.snapshot.in_use as u64,
             capacity: view.snapshot.queue as u64,
-            waiting: (view.snapshot.waiting_interactive + view.snapshot.waiting_background) as u64,
+            waiting: view.snapshot.waiting() as u64,
             oldest_wait_seconds: view.snapshot.oldest_wait.map(|wait| wait.as_secs_f64()),
         });
+        let owners = services.admission.busy_owners().into_iter().take(MOST_OWNERS);
         let queues = services.jobs.queues().await?;
         Ok(Json(QueuePage {
             items: gates.collect(),
+            owners: owners.map(|view| OwnerGateView::new(&view)).collect(),
             queues: queues.iter().map(|view| QueueView::new(view, services)).collect(),
             next_cursor: None,
         }))
@@ -211,6 +235,20 @@ fn no_such_queue() -> ApiError {
     ApiError::new(Code::NotFound, "there is no such queue")
 }
 
+impl OwnerGateView {
+    fn new(view: &OwnerView) -> Self {
+        Self {
+            owner: view.owner.to_string(),
+            class: view.class.label().to_owned(),
+            slots: view.snapshot.slots as u64,
+            in_use: view.snapshot.in_use as u64,
+            capacity: view.snapshot.queue as u64,
+            waiting: view.snapshot.waiting() as u64,
+            oldest_wait_seconds: view.snapshot.oldest_wait.map(|wait| wait.as_secs_f64()),
+        }
+    }
+}
+
 impl QueueView {
     fn new(view: &jobs::QueueView, services: &Services) -> Self {
         let (row, clock) = (&view.row, &services.clock);
@@ -246,3 +284,6 @@ impl StandingCounts {
         }
     }
 }
+
+/// Owners that one answer shows.
+const MOST_OWNERS: usize = 200;
