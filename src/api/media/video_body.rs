@@ -25,9 +25,12 @@ impl TakesBody for VideoBody {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme, ApiExtractorType::RequestObject];
 
     fn meta() -> Option<MetaRequest> {
-        let content = |content_type, image| MetaMediaType {
+        let content = |content_type, title: &str, image| MetaMediaType {
             content_type,
-            schema: MetaSchemaRef::Inline(Box::new(schema(image))),
+            schema: MetaSchemaRef::Inline(Box::new(MetaSchema {
+                title: Some(title.to_owned()),
+                ..schema(image)
+            })),
         };
         let file = MetaSchema {
             format: Some("binary"),
@@ -40,7 +43,7 @@ impl TakesBody for VideoBody {
         };
         Some(MetaRequest {
             description: None,
-            content: vec![content(FORM, file), content(JSON, reference)],
+            content: vec![content(FORM, "CreateVideoForm", file), content(JSON, "CreateVideo", reference)],
             required: true,
         })
     }
