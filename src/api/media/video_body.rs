@@ -43,7 +43,10 @@ impl TakesBody for VideoBody {
         };
         Some(MetaRequest {
             description: None,
-            content: vec![content(FORM, "CreateVideoForm", file), content(JSON, "CreateVideo", reference)],
+            content: vec![
+                content(FORM, "CreateVideoForm", file),
+                content(JSON, "CreateVideo", reference),
+            ],
             required: true,
         })
     }

@@ -1,6 +1,6 @@
 //! Log lines of a job: what a client's own workflow did.
 
-mod shapes;
+pub mod shapes;
 
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
