@@ -63,9 +63,9 @@ public final class Caller {
     var items = client.jobs().listItems(job.getId(), null, null);
     check(((Map<?, ?>) items.getItems().get(0).getResult().getBody()).get("choices") != null, items);
 
-    var page = admin.audit().list(5, null, null, null);
+    var page = admin.audit().list(5L, null, null, null);
     check(page.getItems().size() == 5, page);
-    var next = admin.audit().list(5, page.getNextCursor(), null, null);
+    var next = admin.audit().list(5L, page.getNextCursor(), null, null);
     check(next.getItems().get(0).getId() == page.getItems().get(4).getId() - 1, next);
     var intents = admin.audit().list(null, null, "intent", Order.ASC);
     check(intents.getItems().get(0).getAdditionalProperty("operation") != null, intents);
