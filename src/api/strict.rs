@@ -44,10 +44,17 @@ impl Texts<'_> {
         });
         let parts = schema.all_of.iter().filter_map(|part| self.wrong(part, value, place));
         fields.chain(items).chain(parts).next().or_else(|| {
-            let mut alternatives = schema.one_of.iter().map(|one| self.wrong(one, value, place));
-            let first = alternatives.next().flatten()?;
-            alternatives.all(|other| other.is_some()).then_some(first)
+            // What lacks a field that an alternative needs is not that one.
+            let meant = schema.one_of.iter().filter(|one| self.has_what_it_needs(one, value));
+            let mut places = meant.map(|one| self.wrong(one, value, place));
+            let first = places.next().flatten()?;
+            places.all(|other| other.is_some()).then_some(first)
         })
+    }
+
+    fn has_what_it_needs(&self, schema: &MetaSchemaRef, value: &Value) -> bool {
+        let schema = self.resolve(schema);
+        schema.is_some_and(|schema| schema.required.iter().all(|field| value.get(field).is_some()))
     }
 
     fn resolve<'a>(&'a self, schema: &'a MetaSchemaRef) -> Option<&'a MetaSchema> {
@@ -83,7 +90,9 @@ mod tests {
     #[test]
     fn of_two_shapes_one_has_to_fit() {
         let line = json!({ "level": "info", "category": "tool", "message": "searched", "duration_ms": 3 });
+        let odd = json!({ "level": "info", "category": "tool", "message": "searched", "step": false });
         assert!(check::<PostedLines>(&line).is_ok());
+        assert!(check::<PostedLines>(&odd).is_err());
         assert!(check::<PostedLines>(&json!({ "lines": [line] })).is_ok());
         assert!(check::<PostedLines>(&json!({ "lines": [{ "message": true }] })).is_err());
     }

@@ -49,7 +49,7 @@ type Break = (fn(&mut Value), &'static str);
 
 #[test]
 fn what_is_taken_from_clients_is_told() {
-    let changes: [Break; 31] = [
+    let cases: [Break; 31] = [
         (|d| drop_field(d, "/paths", "/things"), "POST /things is gone"),
         (|d| drop_field(d, "/paths/~1things", "post"), "POST /things is gone"),
         (
@@ -205,7 +205,7 @@ fn what_is_taken_from_clients_is_told() {
             "CreateThing.either: its alternatives changed",
         ),
     ];
-    for (change, sentence) in changes {
+    for (change, sentence) in cases {
         let mut changed = document();
         change(&mut changed);
         assert_ne!(changed, document(), "{sentence}");
@@ -219,7 +219,7 @@ fn what_is_taken_from_clients_is_told() {
 
 #[test]
 fn what_is_only_added_breaks_nothing() {
-    let changes: [fn(&mut Value); 10] = [
+    let cases: [fn(&mut Value); 10] = [
         |d| {
             set(
                 d,
@@ -267,7 +267,7 @@ fn what_is_only_added_breaks_nothing() {
         },
         |d| set(d, "/components/schemas/Thing/description", json!("Another sentence.")),
     ];
-    for change in changes {
+    for change in cases {
         let mut changed = document();
         change(&mut changed);
         assert_ne!(changed, document());
