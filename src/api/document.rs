@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::document_schema::{extra, tidy};
 use super::error::Code;
 use crate::model::key::{Scheme, Scope};
 
@@ -19,15 +20,19 @@ pub(super) fn complete(spec: &str) -> String {
     let mut errors = Map::new();
     for (path, operation) in operations(&mut document) {
         let kept = kept_statuses(&path, operation);
+        let relays = relays(operation);
         if let Some(responses) = object(operation, "/responses") {
             responses.retain(|status, response| !is_error(response) || kept.contains(&status.as_str()));
             for (status, response) in responses {
-                finish_response(status, response, &mut errors);
+                finish_response(status, response, relays, &mut errors);
             }
         }
         finish_parameters(operation);
+        if may_come_without_a_body(operation) {
+            set(operation, "/requestBody", "required", Value::Bool(false));
+        }
         if takes_a_stream(operation) {
-            let events = json!({ "schema": { "type": "string", "description": "Server-sent events, with `stream`." } });
+            let events = json!({ "schema": { "description": "Server-sent events, with `stream`." } });
             set(operation, "/responses/200/content", "text/event-stream", events);
         }
         let examples = operation.get("operationId").and_then(Value::as_str).and_then(examples);
@@ -43,6 +48,10 @@ pub(super) fn complete(spec: &str) -> String {
     set(&mut document, "/components", "responses", Value::Object(errors));
     if let Some(schemas) = object(&mut document, "/components/schemas") {
         schemas.values_mut().for_each(finish_schema);
+        schemas.extend(extra().map(|(name, schema)| (name.to_owned(), schema)));
+    }
+    for part in ["/paths", "/components"] {
+        document.pointer_mut(part).into_iter().for_each(tidy);
     }
     if let Some(Value::String(text)) = document.pointer_mut("/info/description") {
         text.push_str("\n\n");
@@ -60,6 +69,18 @@ fn takes_a_stream(operation: &Value) -> bool {
     )
 }
 
+/// Whether an operation's answers, errors too, may be the provider's own, byte for byte.
+fn relays(operation: &Value) -> bool {
+    let tag = operation.pointer("/tags/0").and_then(Value::as_str);
+    matches!(tag, Some("Volcengine" | "OpenAI"))
+}
+
+/// Whether no body at all asks for what an empty object does: every field has its default.
+fn may_come_without_a_body(operation: &Value) -> bool {
+    let id = operation.get("operationId").and_then(Value::as_str);
+    matches!(id, Some("keys_create" | "keys_update" | "keys_rotate"))
+}
+
 /// Every operation with its path.
 fn operations(document: &mut Value) -> impl Iterator<Item = (String, &mut Value)> {
     let paths = object(document, "/paths").into_iter().flatten();
@@ -72,14 +93,15 @@ fn operations(document: &mut Value) -> impl Iterator<Item = (String, &mut Value)
 /// The error statuses that an operation can answer with.
 fn kept_statuses(path: &str, operation: &Value) -> Vec<&'static str> {
     let tag = operation.pointer("/tags/0").and_then(Value::as_str);
-    let relays = matches!(tag, Some("Volcengine" | "OpenAI"));
+    let relays = relays(operation);
     let takes_a_body = operation.get("requestBody").is_some();
     let films = tag == Some("Videos");
     let fetches = films && path.ends_with("/content");
     let asks = tag == Some("Vision") && !path.ends_with("/health");
     let is_open = operation.get("security").is_none();
     let has_idempotency = parameters(operation).any(|parameter| named(parameter) == "Idempotency-Key");
-    let names_one = relays || films && takes_a_body || path.contains('{') || path == "/v1/key";
+    let names_a_model = asks || operation.get("operationId").is_some_and(|id| id == "jobs_create");
+    let names_one = relays || names_a_model || films && takes_a_body || path.contains('{') || path == "/v1/key";
     let rules = [
         ("400", !is_open),
         ("401", true),
@@ -119,9 +141,14 @@ fn is_error(response: &Value) -> bool {
 }
 
 /// An error becomes a reference; anything else says plain JSON and carries our id.
-fn finish_response(status: &str, response: &mut Value, errors: &mut Map<String, Value>) {
+fn finish_response(status: &str, response: &mut Value, relays: bool, errors: &mut Map<String, Value>) {
     if is_error(response) {
-        let name = component(status);
+        let mut name = component(status);
+        if relays {
+            name.insert_str(0, "Relayed");
+            let relayed = json!({ "$ref": "#/components/schemas/RelayedError" });
+            set(response, "/content/application~1json", "schema", relayed);
+        }
         let reference = json!({ "$ref": format!("#/components/responses/{name}") });
         errors.insert(name, std::mem::replace(response, reference));
         return;
@@ -159,7 +186,10 @@ fn finish_parameters(operation: &mut Value) {
             "limit" if are_films => json!({ "minimum": 1, "maximum": 100 }),
             "limit" if is_log => json!({ "minimum": 1, "maximum": 2000 }),
             "limit" => json!({ "minimum": 1, "maximum": 1000 }),
-            "order" => json!({ "enum": ["desc", "asc"] }),
+            "order" => {
+                set(parameter, "", "schema", json!({ "$ref": "#/components/schemas/Order" }));
+                continue;
+            }
             "Idempotency-Key" => json!({ "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" }),
             _ => continue,
         };

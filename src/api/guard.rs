@@ -14,9 +14,9 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, MetaSecu
 use poem_openapi::types::{ParseFromJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::Services;
 use super::edge::Arrival;
 use super::error::{ApiError, Code};
+use super::{Services, strict};
 use crate::auth::{Parts, Plane};
 use crate::crypto::digest::sha256;
 use crate::model::caller::{Caller, Identity};
@@ -187,6 +187,7 @@ impl<T: ParseFromJSON + Send> TakesBody for Json<T> {
             serde_json::from_slice(&bytes)
                 .map_err(|error| ApiError::validation(format!("the body is no JSON: {error}")))?
         };
+        strict::check::<T>(&value)?;
         T::parse_from_json(Some(value))
             .map(Json)
             .map_err(|error| ApiError::validation(error.into_message()))

@@ -10,6 +10,8 @@ mod audit;
 #[cfg(test)]
 mod census;
 #[cfg(test)]
+mod compatibility;
+#[cfg(test)]
 mod cors;
 #[cfg(test)]
 mod crash;

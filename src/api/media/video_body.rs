@@ -25,9 +25,12 @@ impl TakesBody for VideoBody {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme, ApiExtractorType::RequestObject];
 
     fn meta() -> Option<MetaRequest> {
-        let content = |content_type, image| MetaMediaType {
+        let content = |content_type, title: &str, image| MetaMediaType {
             content_type,
-            schema: MetaSchemaRef::Inline(Box::new(schema(image))),
+            schema: MetaSchemaRef::Inline(Box::new(MetaSchema {
+                title: Some(title.to_owned()),
+                ..schema(image)
+            })),
         };
         let file = MetaSchema {
             format: Some("binary"),
@@ -40,7 +43,10 @@ impl TakesBody for VideoBody {
         };
         Some(MetaRequest {
             description: None,
-            content: vec![content(FORM, file), content(JSON, reference)],
+            content: vec![
+                content(FORM, "CreateVideoForm", file),
+                content(JSON, "CreateVideo", reference),
+            ],
             required: true,
         })
     }
@@ -69,39 +75,44 @@ impl TakesBody for VideoBody {
 }
 
 fn schema(image: MetaSchema) -> MetaSchema {
-    let text = |description| {
+    let text = |description| MetaSchema {
+        description: Some(description),
+        ..MetaSchema::new("string")
+    };
+    let needed = |description| MetaSchemaRef::Inline(Box::new(text(description)));
+    let optional = |description| {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
-            description: Some(description),
-            ..MetaSchema::new("string")
+            nullable: true,
+            ..text(description)
         }))
     };
     let image = MetaSchemaRef::Inline(Box::new(image));
     MetaSchema {
         required: vec!["prompt"],
         properties: vec![
-            ("prompt", text("What to make, in at most 800 characters.")),
+            ("prompt", needed("What to make, in at most 800 characters.")),
             (
                 "model",
-                text("A preset such as `t2v-720` or `i2v-first`, or a `req_key` of Volcengine's."),
+                optional("A preset such as `t2v-720` or `i2v-first`, or a `req_key` of Volcengine's."),
             ),
-            ("seconds", text("`4` or `5` for five seconds, `8` or `10` for ten.")),
+            ("seconds", optional("`4` or `5` for five seconds, `8` or `10` for ten.")),
             (
                 "size",
-                text("Its shape, such as `1280x720` or `16:9`. A film of an image has the image's."),
+                optional("Its shape, such as `1280x720` or `16:9`. A film of an image has the image's."),
             ),
             ("input_reference", image.clone()),
             ("tail_reference", image),
             (
                 "seed",
-                text("A whole number that makes chance repeatable; `-1` for any."),
+                optional("A whole number that makes chance repeatable; `-1` for any."),
             ),
             (
                 "template_id",
-                text("For `i2v-recamera`: how the camera moves, such as `hitchcock_dolly_in`."),
+                optional("For `i2v-recamera`: how the camera moves, such as `hitchcock_dolly_in`."),
             ),
             (
                 "camera_strength",
-                text("For `i2v-recamera`: `weak`, `medium` or `strong`."),
+                optional("For `i2v-recamera`: `weak`, `medium` or `strong`."),
             ),
         ],
         example: Some(json!({ "model": "t2v-720", "prompt": "waves at dusk", "seconds": "4", "size": "1280x720" })),

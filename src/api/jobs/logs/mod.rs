@@ -1,6 +1,6 @@
 //! Log lines of a job: what a client's own workflow did.
 
-mod shapes;
+pub mod shapes;
 
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
@@ -66,7 +66,7 @@ impl JobLogsApi {
         /// How many, 1 to 2000; 100 unless told.
         limit: Query<Option<u32>>,
         /// How many to leave out before the first.
-        offset: Query<Option<u64>>,
+        offset: Query<Option<u32>>,
     ) -> Result<Json<LogPage>, ApiError> {
         let limit = match limit.0.unwrap_or(100) {
             limit @ 1..=MOST_SHOWN => limit as usize,
@@ -79,7 +79,7 @@ impl JobLogsApi {
         let viewer = Viewer::Owner(authorized.caller.owner);
         let logs = &authorized.services.logs;
         let found = logs
-            .search(viewer, job_id(&id.0)?, wanted, offset.0.unwrap_or(0), limit)
+            .search(viewer, job_id(&id.0)?, wanted, offset.0.unwrap_or(0).into(), limit)
             .await?;
         Ok(Json(LogPage::new(found)))
     }

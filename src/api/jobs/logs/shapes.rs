@@ -32,7 +32,7 @@ pub enum Level {
 
 /// A line that a client writes.
 #[derive(Debug, Object)]
-#[oai(rename = "NewLogLine", deny_unknown_fields)]
+#[oai(rename = "PostedLogLine", deny_unknown_fields)]
 pub struct PostedLine {
     /// How bad it is.
     pub level: Level,
