@@ -6,7 +6,7 @@
 //! by all of them, so only ratios of one run mean anything. It is no test: nothing fails when a target is missed.
 //!
 //! `-- --quick` runs shorter, and `-- speed` runs one section: `speed`, `chat`, `stream`, `size`, `start`, `queue`,
-//! `choice`, `enqueue`, `jobs` or `usage`. `benches/celery/run` measures `enqueue` in turns with Celery and Redis.
+//! `choice`, `enqueue`, `jobs`, `usage` or `scrape`. `benches/celery/run` measures `enqueue` in turns with Celery and Redis.
 
 mod backlog;
 mod canned;
@@ -22,6 +22,7 @@ mod process;
 mod queue;
 mod records;
 mod relay;
+mod scrape;
 mod size;
 mod speed;
 mod start;
@@ -154,6 +155,9 @@ async fn measure(plan: Plan, only: Option<&str>) -> Result<()> {
     }
     if wanted("usage") {
         usage::measure(&mut table).await?;
+    }
+    if wanted("scrape") {
+        scrape::measure(plan, &mut table).await?;
     }
     table.print();
     Ok(())

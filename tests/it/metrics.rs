@@ -228,20 +228,21 @@ async fn tokens_streams_and_the_reason_of_a_switch_are_counted() {
 }
 
 #[test]
-fn the_dashboard_shows_every_metric_that_is_declared_and_none_that_is_not() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("grafana/dashboards/tollgate.json");
-    let text = std::fs::read_to_string(path).unwrap();
+fn the_dashboards_show_every_metric_that_is_declared_and_none_that_is_not() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("grafana/dashboards");
     let mut shown = BTreeSet::new();
-    for word in text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_') {
-        let word = ["_bucket", "_sum", "_count"]
-            .iter()
-            .find_map(|end| word.strip_suffix(end))
-            .unwrap_or(word);
-        if word.starts_with("tollgate_") {
-            shown.insert(word.to_owned());
-        }
+    for file in std::fs::read_dir(folder).unwrap() {
+        shown.extend(metrics_in(&std::fs::read_to_string(file.unwrap().path()).unwrap()));
     }
     assert_eq!(shown, declared());
+}
+
+#[test]
+fn alerts_look_at_nothing_but_metrics_that_are_declared() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts.yml");
+    let looked_at = metrics_in(&std::fs::read_to_string(path).unwrap());
+    assert!(looked_at.len() > 5);
+    assert_eq!(looked_at.difference(&declared()).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[tokio::test]
@@ -319,6 +320,21 @@ async fn mixed() -> Relay {
     );
     relay.stranger().get("/health").await;
     relay
+}
+
+/// The metrics that a text names, without what a histogram appends.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_');
+    let names = words.filter(|word| word.starts_with("tollgate_"));
+    names
+        .map(|name| {
+            let ends = ["_bucket", "_sum", "_count"];
+            ends.iter()
+                .find_map(|end| name.strip_suffix(end))
+                .unwrap_or(name)
+                .to_owned()
+        })
+        .collect()
 }
 
 /// The names that `telemetry/metrics` declares.
