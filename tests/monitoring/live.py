@@ -56,6 +56,7 @@ HAPPENED = {
     "streams": "tollgate_streams_open",
     "somebody who followed a job": "tollgate_job_event_streams",
     "tokens": "tollgate_tokens_total",
+    "cost": "tollgate_cost_microunits_total",
     "a moment without readiness": "1 - tollgate_ready",
 }
 """What the two days must have left in the metrics: each of these was above 0."""

@@ -127,14 +127,14 @@ def upstream(name, *credentials, base_url=f"{UPSTREAM}/v1"):
     return f"{name}-model"
 
 
-def model(name, upstream):
-    admin("PUT", f"/models/{name}", {"targets": [{"upstream": upstream, "model": name}]})
+def model(name, upstream, **fields):
+    admin("PUT", f"/models/{name}", {"targets": [{"upstream": upstream, "model": name}], **fields})
 
 
 def an_ordinary_day(seconds):
     """Every operation succeeds, again and again for so long."""
     for name in (MODEL, "text-embedding-3-small", "wanx-v1"):
-        model(name, "openai")
+        model(name, "openai", price={"currency": "USD", "input": 150_000, "output": 600_000, "image": 40_000})
     client = Client(description="ordinary")
     with Receiver() as receiver:
         end = time.monotonic() + seconds
