@@ -29,6 +29,15 @@ install_node_packages() {
     fi
 }
 
+# apt_install PACKAGE…: from the system's own archive; as root, or with sudo where that asks for no password.
+apt_install() {
+    local as_root=()
+    ((EUID == 0)) || as_root=(sudo --non-interactive)
+    "${as_root[@]}" apt-get update --quiet=2 &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install --quiet=2 --yes --no-install-recommends "$@" >/dev/null
+}
+
 # start_sandbox OPTION…: starts it on a free port and exports its one line of JSON as TOLLGATE_SANDBOX.
 start_sandbox() {
     local binary=${TOLLGATE_BIN:-}
@@ -51,6 +60,11 @@ start_sandbox() {
     export TOLLGATE_SANDBOX
     # Many clients would send even loopback calls to a proxy of the environment.
     export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
+}
+
+# sandbox_says FIELD: what the sandbox announced of itself, e.g. its url.
+sandbox_says() {
+    python3 -c 'import json, os, sys; print(json.loads(os.environ["TOLLGATE_SANDBOX"])[sys.argv[1]])' "$1"
 }
 
 # Sends SIGTERM and waits; a sandbox that does not drain within 15 s is killed. Succeeds if it left with 0.

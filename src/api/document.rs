@@ -54,7 +54,10 @@ pub(super) fn complete(spec: &str) -> String {
 /// Whether an operation may be answered with a stream.
 fn takes_a_stream(operation: &Value) -> bool {
     let id = operation.get("operationId").and_then(Value::as_str);
-    matches!(id, Some("createChatCompletion" | "createCompletion" | "createResponse"))
+    matches!(
+        id,
+        Some("openai_createChatCompletion" | "openai_createCompletion" | "openai_createResponse")
+    )
 }
 
 /// Every operation with its path.
@@ -149,7 +152,7 @@ fn component(status: &str) -> String {
 
 fn finish_parameters(operation: &mut Value) {
     let is = |id: &str| operation.get("operationId").is_some_and(|named| named == id);
-    let (is_log, are_films) = (is("listJobLogs"), is("listVideos"));
+    let (is_log, are_films) = (is("jobs_listLogs"), is("videos_list"));
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let bounds = match named(parameter) {
@@ -209,18 +212,18 @@ fn examples(operation: &str) -> Option<Value> {
     let query = json!({ "req_key": "jimeng_t2i_v40", "task_id": "7392616336519610409" });
     let called = |summary: &str, value: Value| json!({ "summary": summary, "value": value });
     let examples = match operation {
-        "volcengine" => json!({
+        "volcengine_call" => json!({
             "submit": called("Action=CVSync2AsyncSubmitTask", submit),
             "query": called("Action=CVSync2AsyncGetResult, with a task of yours", query),
         }),
-        "submit" => json!({ "submit": called("Make a picture", submit) }),
-        "getResult" => json!({ "query": called("With a task of yours", query) }),
-        "createVideo" => json!({
+        "volcengine_submit" => json!({ "submit": called("Make a picture", submit) }),
+        "volcengine_getResult" => json!({ "query": called("With a task of yours", query) }),
+        "videos_create" => json!({
             "film": called("Five seconds of waves", json!({
                 "model": "t2v-720", "prompt": "waves at dusk", "seconds": "4", "size": "1280x720",
             })),
         }),
-        "createKey" => json!({
+        "keys_create" => json!({
             "plain": called("A key that may relay", json!({ "description": "photo studio" })),
             "narrow": called("A key for one model, with limits of its own", json!({
                 "description": "night batch",
@@ -230,23 +233,23 @@ fn examples(operation: &str) -> Option<Value> {
                 "limits": { "concurrency": 2, "queue": 10 },
             })),
         }),
-        "updateKey" => json!({
+        "keys_update" => json!({
             "limits": called("Other limits", json!({ "limits": { "concurrency": 2 } })),
             "clear": called("Never expire, and every model", json!({ "expires_at": null, "models": null })),
         }),
-        "rotateKey" => json!({ "grace": called("Both keys work for ten minutes", json!({ "grace_seconds": 600 })) }),
-        "analyzeImage" => json!({
+        "keys_rotate" => json!({ "grace": called("Both keys work for ten minutes", json!({ "grace_seconds": 600 })) }),
+        "vision_analyzeImage" => json!({
             "url": called("A picture on the internet", json!({
                 "image": "https://example.com/lighthouse.png",
                 "prompt": "What is in this picture?",
                 "options": { "max_tokens": 300, "detail": "low" },
             })),
         }),
-        "extractText" => json!({ "pixel": called("A picture as base64", json!({ "image": PIXEL })) }),
-        "analyzeMath" => json!({ "pixel": called("A picture as a data URL", json!({
+        "vision_extractText" => json!({ "pixel": called("A picture as base64", json!({ "image": PIXEL })) }),
+        "vision_analyzeMath" => json!({ "pixel": called("A picture as a data URL", json!({
             "image": format!("data:image/gif;base64,{PIXEL}"),
         })) }),
-        "submitJob" => json!({
+        "jobs_create" => json!({
             "call": called("One call", json!({
                 "operation": "chat.completions",
                 "body": { "model": "gpt-4o-mini", "messages": [{ "role": "user", "content": "Say hello." }] },
@@ -262,21 +265,21 @@ fn examples(operation: &str) -> Option<Value> {
                 ],
             })),
         }),
-        "logToJob" => json!({
+        "jobs_log" => json!({
             "line": called("One line", json!({ "level": "info", "category": "workflow", "message": "started" })),
             "lines": called("Several", json!({ "lines": [
                 { "level": "info", "category": "tool", "message": "searched", "step": "research", "duration_ms": 812 },
                 { "level": "error", "category": "api", "message": "no answer", "details": { "attempt": 2 } },
             ] })),
         }),
-        "importKeys" => json!({ "none": called("No rows", json!({ "rows": [] })) }),
-        "addUpstream" => json!({
+        "keys_importRows" => json!({ "none": called("No rows", json!({ "rows": [] })) }),
+        "upstreams_add" => json!({
             "public": called("A provider", json!({ "id": "deepseek", "base_url": "https://api.deepseek.com/v1" })),
             "private": called("A server of your own", json!({ "id": "vllm", "base_url": "http://10.0.0.7:8000/v1" })),
         }),
-        "addAccount" => json!({ "plain": called("With a key of yours", json!({ "credential": PLACEHOLDER })) }),
-        "importAccounts" => json!({ "plain": called("With keys of yours", json!({ "credentials": [PLACEHOLDER] })) }),
-        "putModel" => json!({
+        "accounts_add" => json!({ "plain": called("With a key of yours", json!({ "credential": PLACEHOLDER })) }),
+        "accounts_addMany" => json!({ "plain": called("With keys of yours", json!({ "credentials": [PLACEHOLDER] })) }),
+        "models_register" => json!({
             "alias": called("A name of your own, with a second choice", json!({
                 "targets": [
                     { "upstream": "megallm", "model": "openai-gpt-oss-120b" },
@@ -285,11 +288,11 @@ fn examples(operation: &str) -> Option<Value> {
                 "context_length": 128_000,
             })),
         }),
-        "resolveIntent" => json!({
+        "audit_resolve" => json!({
             "not_sent": called("It was never done", json!({ "outcome": "not_sent" })),
             "task": called("It created this task", json!({ "task_id": "7392616336519610409" })),
         }),
-        "retryDeadLetters" | "dropDeadLetters" => json!({
+        "queues_retryDeadLetters" | "queues_dropDeadLetters" => json!({
             "queue": called("Those of a queue", json!({ "queue": "default" })),
         }),
         _ => return None,

@@ -36,6 +36,7 @@ pub mod upstreams;
 pub mod vision;
 pub mod volcengine;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -173,9 +174,9 @@ type Operations = (
     upstreams::UpstreamsApi,
     upstreams::AccountsApi,
     upstreams::ModelsApi,
-    tasks::AdminTasksApi,
     audit::AuditApi,
     jobs::admin::Group,
+    tasks::AdminTasksApi,
     operator::OperatorApi,
     open::OpenRoutes,
 );
@@ -193,9 +194,9 @@ fn service() -> OpenApiService<Operations, ()> {
         upstreams::UpstreamsApi,
         upstreams::AccountsApi,
         upstreams::ModelsApi,
-        tasks::AdminTasksApi,
         audit::AuditApi,
         jobs::admin::GROUP,
+        tasks::AdminTasksApi,
         operator::OperatorApi,
         open::OpenRoutes,
     ))
@@ -207,15 +208,15 @@ pub fn document() -> String {
     document::complete(&service().spec())
 }
 
-/// The groups of operations, as [`Operations`] lists them.
+/// The groups of operations, in the order in which [`Operations`] first names them.
 fn groups() -> Vec<&'static str> {
     let paths = Operations::meta().into_iter().flat_map(|api| api.paths);
-    let mut groups: Vec<_> = paths
+    let mut seen = BTreeSet::new();
+    paths
         .flat_map(|path| path.operations)
         .flat_map(|operation| operation.tags)
-        .collect();
-    groups.dedup();
-    groups
+        .filter(|group| seen.insert(*group))
+        .collect()
 }
 
 /// Every route, behind the edge.

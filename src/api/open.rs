@@ -41,6 +41,7 @@ pub struct Readiness {
 
 /// The single checks, each `ok` or what is wrong.
 #[derive(Debug, Object)]
+#[oai(rename = "ReadinessChecks")]
 pub struct Checks {
     /// Whether the store can be written.
     pub store: String,
@@ -54,6 +55,7 @@ pub struct Checks {
 
 /// Not ready, and why.
 #[derive(Debug, Object)]
+#[oai(rename = "NotReady")]
 pub struct Unready {
     /// `error`.
     pub status: String,
@@ -85,12 +87,12 @@ pub enum Metrics {
 /// The open routes.
 pub struct OpenRoutes;
 
-#[OpenApi(tag = "Tag::Operations")]
+#[OpenApi(tag = "Tag::Probes")]
 impl OpenRoutes {
     /// Say whether the process lives
     ///
     /// Constant, for liveness and platform checks.
-    #[oai(path = "/health", method = "get", operation_id = "health")]
+    #[oai(path = "/health", method = "get", operation_id = "probes_getHealth")]
     async fn health(&self) -> Json<Health> {
         Json(Health {
             status: "ok".to_owned(),
@@ -101,7 +103,7 @@ impl OpenRoutes {
     ///
     /// 503 when the store cannot be written, no account is usable, the clock stands before the last record, or the
     /// process drains. For alerts and load balancers.
-    #[oai(path = "/ready", method = "get", operation_id = "ready")]
+    #[oai(path = "/ready", method = "get", operation_id = "probes_getReadiness")]
     async fn ready(&self, anybody: Anybody) -> Ready {
         let found = anybody.0.readiness().await;
         if found.iter().all(|finding| finding.problem().is_none()) {
@@ -141,7 +143,7 @@ impl OpenRoutes {
     ///
     /// In Prometheus' text format. With `METRICS_TOKEN` set, it must be sent as bearer; without one, only a private peer
     /// that came through no proxy sees them.
-    #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
+    #[oai(path = "/metrics", method = "get", operation_id = "probes_getMetrics")]
     async fn metrics(&self, request: &Request, anybody: Anybody) -> Result<Metrics, ApiError> {
         let services = anybody.0;
         let allowed = match &services.metrics_token {

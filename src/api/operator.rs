@@ -10,6 +10,7 @@ use crate::store::schema::SCHEMA;
 
 /// What runs here.
 #[derive(Debug, Object)]
+#[oai(rename = "ServerInfo")]
 pub struct Info {
     /// The program's version.
     pub version: String,
@@ -29,6 +30,7 @@ pub struct Info {
 
 /// The limits in force.
 #[derive(Debug, Object)]
+#[oai(rename = "ServerLimits")]
 pub struct InfoLimits {
     /// `MAX_BODY_BYTES`.
     pub max_body_bytes: u64,
@@ -50,7 +52,7 @@ impl OperatorApi {
     /// Show what runs here
     ///
     /// The version, how long it has run, the accounts, and the limits in force.
-    #[oai(path = "/admin/info", method = "get", operation_id = "getInfo")]
+    #[oai(path = "/admin/info", method = "get", operation_id = "operator_getInfo")]
     async fn info(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<Info>, ApiError> {
         let services = authorized.services;
         let facts = &services.facts;

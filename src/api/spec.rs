@@ -2,36 +2,39 @@
 
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, Tags};
 
-/// The groups of operations.
+/// The groups of operations: each is a class of the generated clients, so its name is one word, and the ids of its
+/// operations begin with that word.
 #[derive(Tags)]
 pub enum Tag {
-    /// Volcengine's visual API, relayed byte for byte.
-    Volcengine,
     /// OpenAI's API, relayed byte for byte.
     #[oai(rename = "OpenAI")]
     OpenAi,
+    /// The models that a key may use, and where the operator has them served.
+    Models,
+    /// Volcengine's visual API, relayed byte for byte.
+    Volcengine,
+    /// Questions about images.
+    Vision,
     /// Films, made in the background, in OpenAI's shape.
     Videos,
     /// Work that is done in the background.
     Jobs,
-    /// The models that a key may use.
-    Models,
     /// What a key sees of itself.
-    Own,
+    Me,
     /// Client keys.
     Keys,
-    /// Upstreams, their accounts, and the models.
+    /// Upstreams: the providers' addresses.
     Upstreams,
-    /// Every owner's submits.
-    Tasks,
+    /// The accounts of the upstreams.
+    Accounts,
     /// The log book.
     Audit,
-    /// Queues, every owner's jobs, and the process.
+    /// The queues of jobs, the gates of accounts, and dead letters.
+    Queues,
+    /// Every owner's jobs and submits, and the process.
     Operator,
     /// Health, readiness, metrics.
-    Operations,
-    /// Questions about images.
-    Vision,
+    Probes,
 }
 
 /// The service with its title, version and licence.

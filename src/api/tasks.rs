@@ -15,7 +15,7 @@ use crate::store::tasks;
 
 /// What came of one submit.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "Task", skip_serializing_if_is_none)]
 pub struct TaskView {
     /// The number of its intent in the log book.
     pub audit_id: u64,
@@ -82,12 +82,12 @@ impl TaskView {
 /// The caller's own view.
 pub struct OwnApi;
 
-#[OpenApi(tag = "Tag::Own")]
+#[OpenApi(tag = "Tag::Me")]
 impl OwnApi {
     /// List your submits
     ///
     /// Newest first, with what came of each. Rows are kept at least 48 hours.
-    #[oai(path = "/v1/tasks", method = "get", operation_id = "listTasks")]
+    #[oai(path = "/v1/tasks", method = "get", operation_id = "me_listTasks")]
     async fn list_tasks(
         &self,
         authorized: Authorized<ToRelay, NoBody>,
@@ -109,7 +109,7 @@ impl OwnApi {
     /// Show your key
     ///
     /// What the key that signed this request is and may do, and the secret by which its owner's webhooks are known.
-    #[oai(path = "/v1/key", method = "get", operation_id = "getOwnKey")]
+    #[oai(path = "/v1/key", method = "get", operation_id = "me_getKey")]
     async fn own_key(&self, authorized: Authorized<ToRelay, NoBody>) -> Result<Json<OwnKey>, ApiError> {
         let services = authorized.services;
         let id = authorized.caller.key().ok_or_else(super::keys::no_such_key)?;
@@ -125,12 +125,12 @@ impl OwnApi {
 /// The operator's view.
 pub struct AdminTasksApi;
 
-#[OpenApi(tag = "Tag::Tasks")]
+#[OpenApi(tag = "Tag::Operator")]
 impl AdminTasksApi {
     /// List an owner's submits
     ///
     /// Newest first. `owner` is a key's rotation family (`own_…`), as key listings show it; without it, everybody's.
-    #[oai(path = "/admin/tasks", method = "get", operation_id = "adminListTasks")]
+    #[oai(path = "/admin/tasks", method = "get", operation_id = "operator_listTasks")]
     async fn list(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,

@@ -25,7 +25,7 @@ impl VolcengineApi {
     ///
     /// What Volcengine's own SDKs call. `Action` names the operation and decides its class: submits and `CVProcess` are
     /// paid, written down before they are sent, and never sent twice under one `Idempotency-Key`.
-    #[oai(path = "/", method = "post", operation_id = "volcengine")]
+    #[oai(path = "/", method = "post", operation_id = "volcengine_call")]
     async fn volcengine(
         &self,
         request: &Request,
@@ -49,7 +49,7 @@ impl VolcengineApi {
     /// Submit a task
     ///
     /// The same as `Action=CVSync2AsyncSubmitTask`.
-    #[oai(path = "/v1/submit", method = "post", operation_id = "submit")]
+    #[oai(path = "/v1/submit", method = "post", operation_id = "volcengine_submit")]
     async fn submit(
         &self,
         request: &Request,
@@ -67,7 +67,7 @@ impl VolcengineApi {
     /// Fetch a task's result
     ///
     /// The same as `Action=CVSync2AsyncGetResult`. Free; only for the owner of the task.
-    #[oai(path = "/v1/get-result", method = "post", operation_id = "getResult")]
+    #[oai(path = "/v1/get-result", method = "post", operation_id = "volcengine_getResult")]
     async fn get_result(
         &self,
         request: &Request,

@@ -93,13 +93,14 @@ test("the page opens with a title, a language and every group", async () => {
     "Vision",
     "Videos",
     "Jobs",
-    "Own",
+    "Me",
     "Keys",
     "Upstreams",
-    "Tasks",
+    "Accounts",
     "Audit",
+    "Queues",
     "Operator",
-    "Operations",
+    "Probes",
   ]);
 });
 
@@ -117,7 +118,7 @@ test("the admin key authorises every call that follows", async () => {
 let task;
 
 test("Try it out submits a task as it is prefilled", async () => {
-  const { status, text } = await tryOut("submit");
+  const { status, text } = await tryOut("volcengine_submit");
 
   assert.equal(status, 200, text);
   task = JSON.parse(text).data.task_id;
@@ -125,43 +126,43 @@ test("Try it out submits a task as it is prefilled", async () => {
 });
 
 test("Try it out fetches that task", async () => {
-  const { status, text } = await tryOut("getResult", { req_key: "jimeng_t2i_v40", task_id: task });
+  const { status, text } = await tryOut("volcengine_getResult", { req_key: "jimeng_t2i_v40", task_id: task });
 
   assert.equal(status, 200, text);
   assert.equal(JSON.parse(text).code, 10000);
 });
 
 for (const [operation, expected] of [
-  ["createChatCompletion", 200],
-  ["createCompletion", 200],
-  ["createEmbedding", 200],
-  ["createResponse", 200],
-  ["createImage", 200],
-  ["listModels", 200],
-  ["analyzeImage", 200],
-  ["extractText", 200],
-  ["analyzeMath", 200],
-  ["visionHealth", 200],
-  ["listUpstreams", 200],
-  ["listAllModels", 200],
-  ["resetFailedKeys", 200],
-  ["volcengine", 200],
-  ["listVideos", 200],
-  ["submitJob", 202],
-  ["listJobs", 200],
-  ["listTasks", 200],
-  ["getOwnKey", 200],
-  ["createKey", 201],
-  ["listKeys", 200],
-  ["adminListTasks", 200],
-  ["listAudit", 200],
-  ["verifyAudit", 200],
-  ["listQueues", 200],
-  ["adminListJobs", 200],
-  ["getInfo", 200],
-  ["health", 200],
-  ["ready", 200],
-  ["metrics", 200],
+  ["openai_createChatCompletion", 200],
+  ["openai_createCompletion", 200],
+  ["openai_createEmbedding", 200],
+  ["openai_createResponse", 200],
+  ["openai_createImage", 200],
+  ["models_list", 200],
+  ["vision_analyzeImage", 200],
+  ["vision_extractText", 200],
+  ["vision_analyzeMath", 200],
+  ["vision_getHealth", 200],
+  ["upstreams_list", 200],
+  ["models_listRegistered", 200],
+  ["accounts_resetFailed", 200],
+  ["volcengine_call", 200],
+  ["videos_list", 200],
+  ["jobs_create", 202],
+  ["jobs_list", 200],
+  ["me_listTasks", 200],
+  ["me_getKey", 200],
+  ["keys_create", 201],
+  ["keys_list", 200],
+  ["operator_listTasks", 200],
+  ["audit_list", 200],
+  ["audit_verify", 200],
+  ["queues_list", 200],
+  ["operator_listJobs", 200],
+  ["operator_getInfo", 200],
+  ["probes_getHealth", 200],
+  ["probes_getReadiness", 200],
+  ["probes_getMetrics", 200],
 ]) {
   test(`Try it out on ${operation} answers ${expected} as it is prefilled`, async () => {
     const { status, text } = await tryOut(operation);

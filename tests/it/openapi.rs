@@ -241,12 +241,12 @@ async fn the_examples_work() {
                 }
             }
             let (asked, path) = match (text(&operation["tags"][0]), text(&operation["operationId"])) {
-                ("Jobs", "logToJob") => (&client, path.replace("{id}", &job)),
+                ("Jobs", "jobs_log") => (&client, path.replace("{id}", &job)),
                 ("Jobs", _) => (&client, path.clone()),
-                (_, "volcengine") => (&client, format!("/?{}&Version=2022-08-31", action(&summary))),
+                (_, "volcengine_call") => (&client, format!("/?{}&Version=2022-08-31", action(&summary))),
                 ("Volcengine" | "OpenAI" | "Vision" | "Videos", _) => (&client, path.clone()),
-                (_, "resolveIntent") => (&admin, path.replace("{id}", &unknown_intent(&relay).await.to_string())),
-                (_, "addAccount" | "importAccounts") => (&admin, path.replace("{id}", "mine")),
+                (_, "audit_resolve") => (&admin, path.replace("{id}", &unknown_intent(&relay).await.to_string())),
+                (_, "accounts_add" | "accounts_addMany") => (&admin, path.replace("{id}", "mine")),
                 _ => (&admin, path.replace("{id}", &key)),
             };
             let reply = asked.send(method.clone(), &path, &body.to_string()).await.unwrap();

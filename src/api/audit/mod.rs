@@ -32,6 +32,7 @@ pub struct AuditPage {
 
 /// One end of the chain.
 #[derive(Debug, Object)]
+#[oai(rename = "ChainLink")]
 pub struct LinkView {
     /// The sequence number of the last entry.
     pub seq: u64,
@@ -43,6 +44,7 @@ pub struct LinkView {
 
 /// Where the chain is broken.
 #[derive(Debug, Object)]
+#[oai(rename = "ChainBreak")]
 pub struct Break {
     /// The first entry that does not hang on the one before.
     pub at: u64,
@@ -52,7 +54,7 @@ pub struct Break {
 
 /// What verifying the log book found.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "ChainVerification", skip_serializing_if_is_none)]
 pub struct Verification {
     /// Whether every entry hangs on the one before, from the first kept one to the head.
     pub intact: bool,
@@ -103,7 +105,7 @@ impl AuditApi {
     /// Read the log book
     ///
     /// Newest first unless told otherwise. Bodies are not in it: keyed digests, sizes and models are.
-    #[oai(path = "/admin/audit", method = "get", operation_id = "listAudit")]
+    #[oai(path = "/admin/audit", method = "get", operation_id = "audit_list")]
     async fn list(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -141,7 +143,7 @@ impl AuditApi {
     ///
     /// Walks the chain from the first kept entry to the head. With `expect`, also proves that a head you kept outside is
     /// still part of it.
-    #[oai(path = "/admin/audit/verify", method = "get", operation_id = "verifyAudit")]
+    #[oai(path = "/admin/audit/verify", method = "get", operation_id = "audit_verify")]
     async fn verify(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -188,7 +190,7 @@ impl AuditApi {
     /// Export the log book
     ///
     /// Every kept entry as one JSON object a line, oldest first.
-    #[oai(path = "/admin/audit/export", method = "get", operation_id = "exportAudit")]
+    #[oai(path = "/admin/audit/export", method = "get", operation_id = "audit_exportEntries")]
     async fn export(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Export, ApiError> {
         let store = authorized.services.store.clone();
         let pages = stream::try_unfold((store, 0_u64), |(store, from)| async move {
@@ -213,7 +215,7 @@ impl AuditApi {
     /// Resolve an unknown outcome
     ///
     /// Says what really came of a call whose outcome stayed unknown: it was never done, or it created this task.
-    #[oai(path = "/admin/audit/:id/resolve", method = "post", operation_id = "resolveIntent")]
+    #[oai(path = "/admin/audit/:id/resolve", method = "post", operation_id = "audit_resolve")]
     async fn resolve(
         &self,
         authorized: Authorized<ToAdmin, Json<ResolveIntent>>,

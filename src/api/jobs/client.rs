@@ -26,7 +26,7 @@ impl JobsApi {
     ///
     /// One call or a batch, done in the background as carefully as any other: admitted, written down, never paid twice.
     /// Accepted means that it is on the disk.
-    #[oai(path = "/v1/jobs", method = "post", operation_id = "submitJob")]
+    #[oai(path = "/v1/jobs", method = "post", operation_id = "jobs_create")]
     async fn submit(
         &self,
         request: &poem::Request,
@@ -51,7 +51,7 @@ impl JobsApi {
     ///
     /// Newest first. A page may hold fewer than `limit`, even none, and still have a `next_cursor` where filters left
     /// much out.
-    #[oai(path = "/v1/jobs", method = "get", operation_id = "listJobs")]
+    #[oai(path = "/v1/jobs", method = "get", operation_id = "jobs_list")]
     async fn list(
         &self,
         authorized: Authorized<ToJobs, NoBody>,
@@ -76,7 +76,7 @@ impl JobsApi {
     /// Show a job
     ///
     /// How it stands, and how its items do.
-    #[oai(path = "/v1/jobs/:id", method = "get", operation_id = "getJob")]
+    #[oai(path = "/v1/jobs/:id", method = "get", operation_id = "jobs_get")]
     async fn show(
         &self,
         authorized: Authorized<ToJobs, NoBody>,
@@ -92,7 +92,7 @@ impl JobsApi {
     /// List a job's items
     ///
     /// In their order, each with what it was answered so far.
-    #[oai(path = "/v1/jobs/:id/items", method = "get", operation_id = "listJobItems")]
+    #[oai(path = "/v1/jobs/:id/items", method = "get", operation_id = "jobs_listItems")]
     async fn items(
         &self,
         authorized: Authorized<ToJobs, NoBody>,
@@ -111,7 +111,7 @@ impl JobsApi {
     /// Cancel a job
     ///
     /// What has not ended is cancelled. A call that was sent already finishes by itself, and is in the record.
-    #[oai(path = "/v1/jobs/:id/cancel", method = "post", operation_id = "cancelJob")]
+    #[oai(path = "/v1/jobs/:id/cancel", method = "post", operation_id = "jobs_cancel")]
     async fn cancel(
         &self,
         authorized: Authorized<ToJobs, NoBody>,
@@ -127,7 +127,7 @@ impl JobsApi {
     /// Try a job's failed items again
     ///
     /// Those that failed or are dead, and those whose unknown outcome somebody has resolved. What succeeded stays.
-    #[oai(path = "/v1/jobs/:id/retry", method = "post", operation_id = "retryJob")]
+    #[oai(path = "/v1/jobs/:id/retry", method = "post", operation_id = "jobs_retry")]
     async fn retry(
         &self,
         authorized: Authorized<ToJobs, NoBody>,

@@ -47,7 +47,7 @@ impl JobEventsApi {
     /// First what happened behind `Last-Event-ID`, then what happens, until the job has ended. A comment comes every 15
     /// seconds; if the key is withdrawn meanwhile, the stream ends with an event named `error`. An owner follows 8 streams
     /// at a time. Whoever is cut off comes back with the last `id` and misses nothing.
-    #[oai(path = "/v1/jobs/:id/events", method = "get", operation_id = "followJob")]
+    #[oai(path = "/v1/jobs/:id/events", method = "get", operation_id = "jobs_follow")]
     async fn follow(
         &self,
         request: &Request,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 /// A job: one call, or a batch of up to 10,000.
 #[derive(Debug, Object)]
+#[oai(rename = "CreateJob")]
 pub struct JobRequest {
     /// The items of a batch. A job of one call may name its `operation` and `body` here instead.
     pub items: Option<Vec<JobItemRequest>>,
@@ -38,6 +39,7 @@ pub struct JobRequest {
 
 /// One call of a job.
 #[derive(Debug, Object)]
+#[oai(rename = "CreateJobItem")]
 pub struct JobItemRequest {
     /// Any relayed operation: `chat.completions`, `completions`, `embeddings`, `responses`, `images.generations`,
     /// `CVSync2AsyncSubmitTask`, `CVSync2AsyncGetResult`, `CVProcess`, `CVSubmitTask`, `CVGetResult`, `CVCancelTask`. A
@@ -52,6 +54,7 @@ pub struct JobItemRequest {
 
 /// What is tried again, and how often. Refused calls are, and those that were not sent.
 #[derive(Debug, Object)]
+#[oai(rename = "RetryPolicy")]
 pub struct JobRetry {
     /// Attempts in all, 1 to 20; 3 unless told.
     #[oai(validator(minimum(value = "1"), maximum(value = "20")))]
@@ -78,6 +81,7 @@ pub enum OnUnknown {
 
 /// How long things may take, in seconds.
 #[derive(Debug, Object)]
+#[oai(rename = "TimeLimits")]
 pub struct JobLimits {
     /// An attempt that takes longer is told of in an event; 540 unless told.
     #[oai(validator(minimum(value = "1"), maximum(value = "86400")))]

@@ -43,6 +43,7 @@ pub struct JobCounts {
 
 /// A job.
 #[derive(Debug, Object)]
+#[oai(rename = "Job")]
 pub struct JobView {
     /// Its id.
     pub id: String,
@@ -89,6 +90,7 @@ pub struct JobPage {
 
 /// Why an item failed, or why its last attempt did.
 #[derive(Debug, Object, serde::Serialize)]
+#[oai(rename = "JobItemError")]
 pub struct ItemErrorView {
     /// A stable word, or the provider's own number.
     pub code: String,
@@ -98,6 +100,7 @@ pub struct ItemErrorView {
 
 /// What an item was answered.
 #[derive(Debug, Object)]
+#[oai(rename = "JobItemResult")]
 pub struct ItemResultView {
     /// The upstream's status.
     pub status: u16,
@@ -109,6 +112,7 @@ pub struct ItemResultView {
 
 /// An item of a job.
 #[derive(Debug, Object)]
+#[oai(rename = "JobItem")]
 pub struct ItemView {
     /// Its position, from 0.
     pub index: u32,
@@ -138,6 +142,7 @@ pub struct ItemView {
 
 /// A page of items.
 #[derive(Debug, Object)]
+#[oai(rename = "JobItemPage")]
 pub struct ItemPage {
     /// In their order.
     pub items: Vec<ItemView>,

@@ -30,7 +30,7 @@ impl KeysApi {
     /// Create a client key
     ///
     /// A key can only make keys whose scopes, schemes, models and limits lie within its own.
-    #[oai(path = "/admin/keys", method = "post", operation_id = "createKey")]
+    #[oai(path = "/admin/keys", method = "post", operation_id = "keys_create")]
     async fn create(&self, authorized: Authorized<ToAdmin, Json<CreateKey>>) -> Result<Created, ApiError> {
         let by = actor(&authorized);
         let Json(body) = authorized.body;
@@ -54,7 +54,7 @@ impl KeysApi {
     /// List client keys
     ///
     /// Newest first, without their secrets.
-    #[oai(path = "/admin/keys", method = "get", operation_id = "listKeys")]
+    #[oai(path = "/admin/keys", method = "get", operation_id = "keys_list")]
     async fn list(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -83,7 +83,7 @@ impl KeysApi {
     /// Show a client key
     ///
     /// Without its secret, which is shown once: when the key is made.
-    #[oai(path = "/admin/keys/:id", method = "get", operation_id = "getKey")]
+    #[oai(path = "/admin/keys/:id", method = "get", operation_id = "keys_get")]
     async fn show(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -101,7 +101,7 @@ impl KeysApi {
     /// Change a client key
     ///
     /// In force from the next request on.
-    #[oai(path = "/admin/keys/:id", method = "patch", operation_id = "updateKey")]
+    #[oai(path = "/admin/keys/:id", method = "patch", operation_id = "keys_update")]
     async fn update(
         &self,
         authorized: Authorized<ToAdmin, Json<UpdateKey>>,
@@ -127,7 +127,7 @@ impl KeysApi {
     /// Replace a client key
     ///
     /// The new key has the old one's expiry, limits, scopes and tasks; both are valid during the grace.
-    #[oai(path = "/admin/keys/:id/rotate", method = "post", operation_id = "rotateKey")]
+    #[oai(path = "/admin/keys/:id/rotate", method = "post", operation_id = "keys_rotate")]
     async fn rotate(
         &self,
         authorized: Authorized<ToAdmin, Json<RotateKey>>,
@@ -153,7 +153,7 @@ impl KeysApi {
     /// Revoke a client key
     ///
     /// For good, and in force from the next request on.
-    #[oai(path = "/admin/keys/:id/revoke", method = "post", operation_id = "revokeKey")]
+    #[oai(path = "/admin/keys/:id/revoke", method = "post", operation_id = "keys_revoke")]
     async fn revoke(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -175,7 +175,7 @@ impl KeysApi {
     ///
     /// Rows of its `api_keys` table, whose secrets are sealed under the same `API_KEY_ENCRYPTION_KEY`. Clients go on with
     /// the keys they have.
-    #[oai(path = "/admin/keys/import", method = "post", operation_id = "importKeys")]
+    #[oai(path = "/admin/keys/import", method = "post", operation_id = "keys_importRows")]
     async fn import(&self, authorized: Authorized<ToAdmin, Json<ImportKeys>>) -> Result<Json<ImportedKeys>, ApiError> {
         let by = actor(&authorized);
         let Json(body) = authorized.body;

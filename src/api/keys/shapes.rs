@@ -12,7 +12,7 @@ use crate::model::key::{ApiKey, Limits};
 
 /// The limits of a key.
 #[derive(Debug, Default, Object)]
-#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+#[oai(rename = "KeyLimits", deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct LimitsView {
     /// Volcengine submits in flight at once.
     pub concurrency: Option<u32>,
@@ -98,7 +98,7 @@ pub struct ImportedKeys {
 
 /// A key without its secret.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "Key", skip_serializing_if_is_none)]
 pub struct KeyView {
     /// `key_` and 16 hex digits.
     pub id: String,

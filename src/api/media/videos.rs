@@ -30,7 +30,7 @@ impl VideosApi {
     /// Make a film
     ///
     /// It is made in the background: poll the answer's id until its status is `completed` or `failed`.
-    #[oai(path = "/v1/videos", method = "post", operation_id = "createVideo")]
+    #[oai(path = "/v1/videos", method = "post", operation_id = "videos_create")]
     async fn create(
         &self,
         request: &poem::Request,
@@ -89,7 +89,7 @@ impl VideosApi {
     /// List films
     ///
     /// Those of this key's owner.
-    #[oai(path = "/v1/videos", method = "get", operation_id = "listVideos")]
+    #[oai(path = "/v1/videos", method = "get", operation_id = "videos_list")]
     async fn list(
         &self,
         authorized: Authorized<ToRelay, NoBody>,
@@ -109,7 +109,7 @@ impl VideosApi {
     /// Show a film
     ///
     /// How it stands, and until when its content can be fetched.
-    #[oai(path = "/v1/videos/:id", method = "get", operation_id = "retrieveVideo")]
+    #[oai(path = "/v1/videos/:id", method = "get", operation_id = "videos_get")]
     async fn show(
         &self,
         authorized: Authorized<ToRelay, NoBody>,
@@ -125,7 +125,7 @@ impl VideosApi {
     ///
     /// As it comes from the provider; `Range` is passed on. A URL that has died is asked for anew; what the provider
     /// keeps no longer is gone.
-    #[oai(path = "/v1/videos/:id/content", method = "get", operation_id = "downloadVideo")]
+    #[oai(path = "/v1/videos/:id/content", method = "get", operation_id = "videos_download")]
     async fn content(
         &self,
         request: &poem::Request,
@@ -155,7 +155,7 @@ impl VideosApi {
     /// Delete a film
     ///
     /// One that is not made yet is cancelled. Afterwards it is not found.
-    #[oai(path = "/v1/videos/:id", method = "delete", operation_id = "deleteVideo")]
+    #[oai(path = "/v1/videos/:id", method = "delete", operation_id = "videos_remove")]
     async fn delete(
         &self,
         authorized: Authorized<ToRelay, NoBody>,

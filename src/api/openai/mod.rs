@@ -32,7 +32,7 @@ impl OpenAiApi {
     #[oai(
         path = "/v1/chat/completions",
         method = "post",
-        operation_id = "createChatCompletion"
+        operation_id = "openai_createChatCompletion"
     )]
     async fn chat_completions(
         &self,
@@ -51,7 +51,7 @@ impl OpenAiApi {
     /// Go on with a text
     ///
     /// OpenAI's older form, of one prompt.
-    #[oai(path = "/v1/completions", method = "post", operation_id = "createCompletion")]
+    #[oai(path = "/v1/completions", method = "post", operation_id = "openai_createCompletion")]
     async fn completions(
         &self,
         request: &Request,
@@ -69,7 +69,7 @@ impl OpenAiApi {
     /// Embed texts
     ///
     /// One vector for each text.
-    #[oai(path = "/v1/embeddings", method = "post", operation_id = "createEmbedding")]
+    #[oai(path = "/v1/embeddings", method = "post", operation_id = "openai_createEmbedding")]
     async fn embeddings(
         &self,
         request: &Request,
@@ -87,7 +87,7 @@ impl OpenAiApi {
     /// Respond
     ///
     /// OpenAI's Responses API, whole or as a stream.
-    #[oai(path = "/v1/responses", method = "post", operation_id = "createResponse")]
+    #[oai(path = "/v1/responses", method = "post", operation_id = "openai_createResponse")]
     async fn responses(
         &self,
         request: &Request,
@@ -103,7 +103,11 @@ impl OpenAiApi {
     /// Make pictures
     ///
     /// By an OpenAI-compatible upstream.
-    #[oai(path = "/v1/images/generations", method = "post", operation_id = "createImage")]
+    #[oai(
+        path = "/v1/images/generations",
+        method = "post",
+        operation_id = "openai_createImage"
+    )]
     async fn images_generations(
         &self,
         request: &Request,

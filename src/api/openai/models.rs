@@ -14,6 +14,7 @@ use crate::model::operation::Protocol;
 
 /// A model, in OpenAI's shape, with what the MegaLLM proxy added.
 #[derive(Debug, Object)]
+#[oai(rename = "Model")]
 pub struct ListedModel {
     /// Its name.
     pub id: String,
@@ -61,7 +62,7 @@ impl ModelsApi {
     /// List models
     ///
     /// Those that the key may use.
-    #[oai(path = "/v1/models", method = "get", operation_id = "listModels")]
+    #[oai(path = "/v1/models", method = "get", operation_id = "models_list")]
     async fn list(&self, authorized: Authorized<ToRelay, NoBody>) -> Result<Json<ModelList>, ApiError> {
         let catalogue = authorized.services.relay.catalogue();
         let data = visible(&catalogue, &authorized.caller)
@@ -77,7 +78,7 @@ impl ModelsApi {
     /// Show a model
     ///
     /// In OpenAI's shape, with its context length where that is known.
-    #[oai(path = "/v1/models/:id", method = "get", operation_id = "retrieveModel")]
+    #[oai(path = "/v1/models/:id", method = "get", operation_id = "models_get")]
     async fn show(
         &self,
         authorized: Authorized<ToRelay, NoBody>,
@@ -92,7 +93,7 @@ impl ModelsApi {
     /// Show what is known of a model
     ///
     /// As the MegaLLM proxy showed it.
-    #[oai(path = "/v1/models/:id/info", method = "get", operation_id = "getModelInfo")]
+    #[oai(path = "/v1/models/:id/info", method = "get", operation_id = "models_getInfo")]
     async fn info(
         &self,
         authorized: Authorized<ToRelay, NoBody>,

@@ -27,7 +27,7 @@ pub struct AddAccount {
 
 /// Keys to be imported.
 #[derive(Object)]
-#[oai(deny_unknown_fields)]
+#[oai(rename = "AddAccounts", deny_unknown_fields)]
 pub struct ImportAccounts {
     /// One key for each account. They are sealed, and never shown again.
     pub credentials: Vec<String>,
@@ -35,6 +35,7 @@ pub struct ImportAccounts {
 
 /// What an import did.
 #[derive(Debug, Object)]
+#[oai(rename = "AddedAccounts")]
 pub struct ImportedAccounts {
     /// Accounts that are new here.
     pub added: u64,
@@ -44,7 +45,7 @@ pub struct ImportedAccounts {
 
 /// An account, without its credential.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "Account", skip_serializing_if_is_none)]
 pub struct AccountView {
     /// `acc_` and 16 hex digits; the same after a restart.
     pub id: String,
@@ -85,6 +86,7 @@ pub enum AddedAccount {
 
 /// What came of reading the key file again.
 #[derive(Debug, Object)]
+#[oai(rename = "ReloadedAccounts")]
 pub struct ReloadedKeys {
     /// In a sentence, as the MegaLLM proxy answered.
     pub message: String,
@@ -98,6 +100,7 @@ pub struct ReloadedKeys {
 
 /// What came of a reset.
 #[derive(Debug, Object)]
+#[oai(rename = "ResetAccounts")]
 pub struct ResetKeys {
     /// In a sentence, as the MegaLLM proxy answered.
     pub message: String,
@@ -108,7 +111,7 @@ pub struct ResetKeys {
 /// The routes of accounts.
 pub struct AccountsApi;
 
-#[OpenApi(tag = "Tag::Upstreams")]
+#[OpenApi(tag = "Tag::Accounts")]
 impl AccountsApi {
     /// List an upstream's accounts
     ///
@@ -116,7 +119,7 @@ impl AccountsApi {
     #[oai(
         path = "/admin/upstreams/:id/accounts",
         method = "get",
-        operation_id = "listAccounts"
+        operation_id = "accounts_list"
     )]
     async fn list(
         &self,
@@ -140,7 +143,11 @@ impl AccountsApi {
     /// Add an account
     ///
     /// Its credential is sealed in the store. In force from the next call on.
-    #[oai(path = "/admin/upstreams/:id/accounts", method = "post", operation_id = "addAccount")]
+    #[oai(
+        path = "/admin/upstreams/:id/accounts",
+        method = "post",
+        operation_id = "accounts_add"
+    )]
     async fn add(
         &self,
         authorized: Authorized<ToAdmin, Json<AddAccount>>,
@@ -168,7 +175,7 @@ impl AccountsApi {
     #[oai(
         path = "/admin/upstreams/:id/accounts/import",
         method = "post",
-        operation_id = "importAccounts"
+        operation_id = "accounts_addMany"
     )]
     async fn import(
         &self,
@@ -193,7 +200,7 @@ impl AccountsApi {
     #[oai(
         path = "/admin/upstreams/:id/accounts/:account/enable",
         method = "post",
-        operation_id = "enableAccount"
+        operation_id = "accounts_enable"
     )]
     async fn enable(
         &self,
@@ -213,7 +220,7 @@ impl AccountsApi {
     #[oai(
         path = "/admin/upstreams/:id/accounts/:account/disable",
         method = "post",
-        operation_id = "disableAccount"
+        operation_id = "accounts_disable"
     )]
     async fn disable(
         &self,
@@ -233,7 +240,7 @@ impl AccountsApi {
     #[oai(
         path = "/admin/upstreams/:id/accounts/:account/reset",
         method = "post",
-        operation_id = "resetAccount"
+        operation_id = "accounts_reset"
     )]
     async fn reset(
         &self,
@@ -253,7 +260,7 @@ impl AccountsApi {
     #[oai(
         path = "/admin/upstreams/:id/accounts/:account",
         method = "delete",
-        operation_id = "removeAccount"
+        operation_id = "accounts_remove"
     )]
     async fn remove(
         &self,
@@ -272,7 +279,7 @@ impl AccountsApi {
     /// Read the key file again
     ///
     /// `KEY_FILE_PATH`, which is also looked at every 5 s. The path is the MegaLLM proxy's.
-    #[oai(path = "/admin/reload-keys", method = "post", operation_id = "reloadKeys")]
+    #[oai(path = "/admin/reload-keys", method = "post", operation_id = "accounts_reload")]
     async fn reload_keys(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<ReloadedKeys>, ApiError> {
         let by = by(&authorized);
         let reloaded = authorized.services.curator.reload_keys(by).await?;
@@ -290,7 +297,11 @@ impl AccountsApi {
     /// Forget what was seen of every failed account
     ///
     /// They are used again at once; what a person took out stays out. The path is the MegaLLM proxy's.
-    #[oai(path = "/admin/reset-failed-keys", method = "post", operation_id = "resetFailedKeys")]
+    #[oai(
+        path = "/admin/reset-failed-keys",
+        method = "post",
+        operation_id = "accounts_resetFailed"
+    )]
     async fn reset_failed(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<ResetKeys>, ApiError> {
         let by = by(&authorized);
         let reset = authorized.services.curator.reset_failed(by).await?;

@@ -15,7 +15,7 @@ use crate::model::upstream::Source;
 
 /// One place that serves a model.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields, skip_serializing_if_is_none)]
+#[oai(rename = "ModelTarget", deny_unknown_fields, skip_serializing_if_is_none)]
 pub struct TargetView {
     /// The upstream.
     pub upstream: String,
@@ -28,7 +28,7 @@ pub struct TargetView {
 
 /// What tokens cost, in millionths of the currency's unit per million tokens.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(rename = "Price", deny_unknown_fields)]
 pub struct PriceView {
     /// The currency, as three capital letters.
     pub currency: String,
@@ -40,7 +40,7 @@ pub struct PriceView {
 
 /// What a model is to be.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(rename = "RegisterModel", deny_unknown_fields)]
 pub struct PutModel {
     /// Where it leads, 1 to 16: the first target that has a usable account serves.
     pub targets: Vec<TargetView>,
@@ -82,12 +82,12 @@ pub struct RegisteredModelPage {
 /// The routes of models.
 pub struct ModelsApi;
 
-#[OpenApi(tag = "Tag::Upstreams")]
+#[OpenApi(tag = "Tag::Models")]
 impl ModelsApi {
     /// List models
     ///
     /// Those that come with the environment's upstreams, and those that were registered here.
-    #[oai(path = "/admin/models", method = "get", operation_id = "listAllModels")]
+    #[oai(path = "/admin/models", method = "get", operation_id = "models_listRegistered")]
     async fn list(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -107,7 +107,7 @@ impl ModelsApi {
     /// Show a model
     ///
     /// Where it leads, and what is known of it.
-    #[oai(path = "/admin/models/:id", method = "get", operation_id = "showModel")]
+    #[oai(path = "/admin/models/:id", method = "get", operation_id = "models_getRegistered")]
     async fn show(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -123,7 +123,7 @@ impl ModelsApi {
     /// Register a model
     ///
     /// In the place of one of the same name. In force from the next call on.
-    #[oai(path = "/admin/models/:id", method = "put", operation_id = "putModel")]
+    #[oai(path = "/admin/models/:id", method = "put", operation_id = "models_register")]
     async fn put(
         &self,
         authorized: Authorized<ToAdmin, Json<PutModel>>,
@@ -150,7 +150,7 @@ impl ModelsApi {
     /// Remove a model
     ///
     /// One that comes with an upstream, and was put over here, is itself again.
-    #[oai(path = "/admin/models/:id", method = "delete", operation_id = "removeModel")]
+    #[oai(path = "/admin/models/:id", method = "delete", operation_id = "models_unregister")]
     async fn remove(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,

@@ -43,6 +43,7 @@ pub struct AddUpstream {
 
 /// An upstream.
 #[derive(Debug, Object)]
+#[oai(rename = "Upstream")]
 pub struct UpstreamView {
     /// What it is called.
     pub id: String,
@@ -87,7 +88,7 @@ impl UpstreamsApi {
     /// List upstreams
     ///
     /// Those of the environment and those that were added here.
-    #[oai(path = "/admin/upstreams", method = "get", operation_id = "listUpstreams")]
+    #[oai(path = "/admin/upstreams", method = "get", operation_id = "upstreams_list")]
     async fn list(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -110,7 +111,7 @@ impl UpstreamsApi {
     /// Add an upstream
     ///
     /// An OpenAI-compatible one, without accounts. In force from the next call on.
-    #[oai(path = "/admin/upstreams", method = "post", operation_id = "addUpstream")]
+    #[oai(path = "/admin/upstreams", method = "post", operation_id = "upstreams_add")]
     async fn add(&self, authorized: Authorized<ToAdmin, Json<AddUpstream>>) -> Result<AddedUpstream, ApiError> {
         let by = by(&authorized);
         let Json(body) = authorized.body;
@@ -132,7 +133,7 @@ impl UpstreamsApi {
     /// Remove an upstream
     ///
     /// With its accounts, and for good. One that a registered model leads to stays.
-    #[oai(path = "/admin/upstreams/:id", method = "delete", operation_id = "removeUpstream")]
+    #[oai(path = "/admin/upstreams/:id", method = "delete", operation_id = "upstreams_remove")]
     async fn remove(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,

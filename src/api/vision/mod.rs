@@ -16,7 +16,10 @@ use poem_openapi::payload::{Json, Response};
 
 use self::ask::{AnalyzeImage, Held, ReadImage};
 use self::chat::{Usage, chat_body};
-use self::shapes::{Analysis, Analyzed, Extracted, ExtractedText, Healthy, MathAnalysis, MathAnalyzed, VisionHealth};
+use self::shapes::{
+    Analysis, ExtractedText, ExtractedTextReply, Healthy, ImageAnalysisReply, MathAnalysis, MathAnalysisReply,
+    VisionHealth,
+};
 use self::upstream::{Told, Upstream};
 use super::Tag;
 use super::error::ApiError;
@@ -32,7 +35,7 @@ impl VisionApi {
     /// Ask about images
     ///
     /// One prompt about one to sixteen images, answered by the operator's vision model.
-    #[oai(path = "/api/vision/analyze", method = "post", operation_id = "analyzeImage")]
+    #[oai(path = "/api/vision/analyze", method = "post", operation_id = "vision_analyzeImage")]
     async fn analyze(
         &self,
         request: &Request,
@@ -40,7 +43,7 @@ impl VisionApi {
         /// Makes the call safe to repeat for 24 hours: 1 to 255 visible ASCII characters.
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<String>>,
-    ) -> Result<Response<Json<Analyzed>>, ApiError> {
+    ) -> Result<Response<Json<ImageAnalysisReply>>, ApiError> {
         let _ = idempotency_key;
         let upstream = Upstream::new(request, &authorized);
         let Held { asked, share: _share } = authorized.body;
@@ -49,13 +52,17 @@ impl VisionApi {
         let (images, _) = asked.image.read()?;
         let body = chat_body(upstream.model(), &asked.prompt, &images, &options);
         let told = upstream.ask("", body).await?;
-        Ok(respond(&[&told], Analyzed::new(Analysis::from(&told.said))))
+        Ok(respond(&[&told], ImageAnalysisReply::new(Analysis::from(&told.said))))
     }
 
     /// Read the text in images
     ///
     /// Formulas come as LaTeX.
-    #[oai(path = "/api/vision/extract-text", method = "post", operation_id = "extractText")]
+    #[oai(
+        path = "/api/vision/extract-text",
+        method = "post",
+        operation_id = "vision_extractText"
+    )]
     async fn extract_text(
         &self,
         request: &Request,
@@ -63,7 +70,7 @@ impl VisionApi {
         /// Makes the call safe to repeat for 24 hours: 1 to 255 visible ASCII characters.
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<String>>,
-    ) -> Result<Response<Json<Extracted>>, ApiError> {
+    ) -> Result<Response<Json<ExtractedTextReply>>, ApiError> {
         let _ = idempotency_key;
         let upstream = Upstream::new(request, &authorized);
         let Held { asked, share: _share } = authorized.body;
@@ -73,14 +80,18 @@ impl VisionApi {
         let text = told.said.content.clone();
         Ok(respond(
             &[&told],
-            Extracted::new(ExtractedText { text, image: beginning }),
+            ExtractedTextReply::new(ExtractedText { text, image: beginning }),
         ))
     }
 
     /// Solve the mathematics problem in images
     ///
     /// Two calls: the text is read first, then the problem is solved with it. `usage` is what both took together.
-    #[oai(path = "/api/vision/analyze-math", method = "post", operation_id = "analyzeMath")]
+    #[oai(
+        path = "/api/vision/analyze-math",
+        method = "post",
+        operation_id = "vision_analyzeMath"
+    )]
     async fn analyze_math(
         &self,
         request: &Request,
@@ -88,7 +99,7 @@ impl VisionApi {
         /// Makes both calls safe to repeat for 24 hours: 1 to 248 visible ASCII characters.
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<String>>,
-    ) -> Result<Response<Json<MathAnalyzed>>, ApiError> {
+    ) -> Result<Response<Json<MathAnalysisReply>>, ApiError> {
         let _ = idempotency_key;
         let upstream = Upstream::new(request, &authorized);
         let Held { asked, share: _share } = authorized.body;
@@ -103,13 +114,13 @@ impl VisionApi {
             usage: Usage::sum(read.said.usage, solved.said.usage).map(Into::into),
             extracted_text: read.said.content.clone(),
         };
-        Ok(respond(&[&read, &solved], MathAnalyzed::new(data)))
+        Ok(respond(&[&read, &solved], MathAnalysisReply::new(data)))
     }
 
     /// Say whether images can be asked about
     ///
     /// `unhealthy`, with 503, while calls would fail.
-    #[oai(path = "/api/vision/health", method = "get", operation_id = "visionHealth")]
+    #[oai(path = "/api/vision/health", method = "get", operation_id = "vision_getHealth")]
     async fn health(&self, anybody: Anybody) -> VisionHealth {
         let services = anybody.0;
         let found = services.readiness().await;

@@ -32,6 +32,7 @@ impl From<Usage> for VisionUsage {
 
 /// What the model said.
 #[derive(Debug, Object)]
+#[oai(rename = "ImageAnalysis")]
 pub struct Analysis {
     /// Always true.
     pub success: bool,
@@ -101,19 +102,20 @@ macro_rules! envelope {
 
 envelope!(
     /// Images were analysed.
-    Analyzed of Analysis
+    ImageAnalysisReply of Analysis
 );
 envelope!(
     /// Text was read.
-    Extracted of ExtractedText
+    ExtractedTextReply of ExtractedText
 );
 envelope!(
     /// A problem was solved.
-    MathAnalyzed of MathAnalysis
+    MathAnalysisReply of MathAnalysis
 );
 
 /// How the vision routes are.
 #[derive(Debug, Object)]
+#[oai(rename = "VisionHealth")]
 pub struct Healthy {
     /// Whether they serve.
     pub success: bool,

@@ -103,12 +103,12 @@ async fn a_cancel_does_not_wait_for_a_provider_that_does_not_answer() {
 #[tokio::test]
 async fn what_has_ended_stays_when_the_rest_is_cancelled() {
     let (relay, alice) = start_with(Relay::build().with("JOB_QUEUES", "default:1")).await;
+    order(&relay, Rule::on(SUBMIT, Fault::Hang));
     let id = accept(
         &alice,
         &batch([call("ended"), with(call("waits"), "operation", SUBMIT), call("never")]),
     )
     .await;
-    order(&relay, Rule::on(SUBMIT, Fault::Hang));
     eventually("the second is upstream", async || relay.seen("waits") == 1).await;
 
     post_to(&alice, &id, "cancel").await;

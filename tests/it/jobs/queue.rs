@@ -11,7 +11,7 @@ use crate::support::{Valve, submit_body};
 #[tokio::test]
 async fn a_queue_runs_no_more_at_once_than_it_may() {
     let (relay, alice) = start_with(Relay::build().with("JOB_QUEUES", "default:3,other:2")).await;
-    slowly(&relay, PROCESS, Duration::from_millis(20));
+    slowly(&relay, PROCESS, Duration::from_millis(100));
     let one = accept(&alice, &batch((0..20).map(|at| call(&format!("peak-{at}"))))).await;
     assert_eq!(ended(&alice, &one).await["state"], "succeeded");
     assert_eq!(relay.upstream.seen().peak_in_flight, 3);

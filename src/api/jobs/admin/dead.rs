@@ -17,7 +17,7 @@ use crate::store::jobs::{self, index, item, queue};
 
 /// Whose dead letters: those of one job, or of a queue.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(rename = "DeadLetterSelection", deny_unknown_fields)]
 pub struct DeadLetters {
     /// Those of this job.
     pub job: Option<String>,
@@ -29,6 +29,7 @@ pub struct DeadLetters {
 
 /// What came of it.
 #[derive(Debug, Object)]
+#[oai(rename = "ChangedDeadLetters")]
 pub struct DeadLettersChanged {
     /// The jobs whose dead letters were tried again or dropped, as they stand now.
     pub jobs: Vec<JobRow>,
@@ -50,12 +51,16 @@ pub struct SkippedJob {
 /// The routes of dead letters.
 pub struct DeadLettersApi;
 
-#[OpenApi(tag = "Tag::Operator")]
+#[OpenApi(tag = "Tag::Queues")]
 impl DeadLettersApi {
     /// List the dead letters
     ///
     /// Items that ran out of attempts, with their last error; those of the oldest job first.
-    #[oai(path = "/admin/dead-letters", method = "get", operation_id = "listDeadLetters")]
+    #[oai(
+        path = "/admin/dead-letters",
+        method = "get",
+        operation_id = "queues_listDeadLetters"
+    )]
     async fn list(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -86,7 +91,7 @@ impl DeadLettersApi {
     #[oai(
         path = "/admin/dead-letters/retry",
         method = "post",
-        operation_id = "retryDeadLetters"
+        operation_id = "queues_retryDeadLetters"
     )]
     async fn retry(
         &self,
@@ -98,7 +103,11 @@ impl DeadLettersApi {
     /// Drop dead letters
     ///
     /// Of one job, or of the jobs of a queue, up to a hundred at a time. The items count as cancelled from then on.
-    #[oai(path = "/admin/dead-letters/drop", method = "post", operation_id = "dropDeadLetters")]
+    #[oai(
+        path = "/admin/dead-letters/drop",
+        method = "post",
+        operation_id = "queues_dropDeadLetters"
+    )]
     async fn discard(
         &self,
         authorized: Authorized<ToAdmin, Json<DeadLetters>>,

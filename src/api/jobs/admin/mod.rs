@@ -24,10 +24,10 @@ use crate::model::job::{ItemRef, ItemState, JobState, QueueName};
 use crate::model::record::AdminAction;
 
 /// What the operator asks, in one.
-pub type Group = (QueuesApi, AdminJobsApi, DeadLettersApi);
+pub type Group = (QueuesApi, DeadLettersApi, AdminJobsApi);
 
 /// The one that there is.
-pub const GROUP: Group = (QueuesApi, AdminJobsApi, DeadLettersApi);
+pub const GROUP: Group = (QueuesApi, DeadLettersApi, AdminJobsApi);
 
 /// The operator's routes of jobs.
 pub struct AdminJobsApi;
@@ -37,7 +37,7 @@ impl AdminJobsApi {
     /// List every owner's jobs
     ///
     /// Newest first. What they ask and were answered is their owners' alone.
-    #[oai(path = "/admin/jobs", method = "get", operation_id = "adminListJobs")]
+    #[oai(path = "/admin/jobs", method = "get", operation_id = "operator_listJobs")]
     async fn list(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -74,7 +74,7 @@ impl AdminJobsApi {
     /// Show a job
     ///
     /// How it stands, and what it was submitted with.
-    #[oai(path = "/admin/jobs/:id", method = "get", operation_id = "adminGetJob")]
+    #[oai(path = "/admin/jobs/:id", method = "get", operation_id = "operator_getJob")]
     async fn show(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -89,7 +89,11 @@ impl AdminJobsApi {
     /// List a job's items
     ///
     /// In their order: how each stands, and why it failed.
-    #[oai(path = "/admin/jobs/:id/items", method = "get", operation_id = "adminListJobItems")]
+    #[oai(
+        path = "/admin/jobs/:id/items",
+        method = "get",
+        operation_id = "operator_listJobItems"
+    )]
     async fn items(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -130,7 +134,11 @@ impl AdminJobsApi {
     /// Cancel a job
     ///
     /// In every state that is not an end. A call that was sent already finishes by itself, and is in the log book.
-    #[oai(path = "/admin/jobs/:id/cancel", method = "post", operation_id = "adminCancelJob")]
+    #[oai(
+        path = "/admin/jobs/:id/cancel",
+        method = "post",
+        operation_id = "operator_cancelJob"
+    )]
     async fn cancel(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -144,7 +152,7 @@ impl AdminJobsApi {
     ///
     /// Those that failed or ran out of attempts, and those whose unknown outcome was resolved as not sent. Those that
     /// succeeded stay.
-    #[oai(path = "/admin/jobs/:id/retry", method = "post", operation_id = "adminRetryJob")]
+    #[oai(path = "/admin/jobs/:id/retry", method = "post", operation_id = "operator_retryJob")]
     async fn retry(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -157,7 +165,7 @@ impl AdminJobsApi {
     /// Hold a job
     ///
     /// Nothing more of it is taken until it is released. What runs goes on.
-    #[oai(path = "/admin/jobs/:id/hold", method = "post", operation_id = "adminHoldJob")]
+    #[oai(path = "/admin/jobs/:id/hold", method = "post", operation_id = "operator_holdJob")]
     async fn hold(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -170,7 +178,11 @@ impl AdminJobsApi {
     /// Release a held job
     ///
     /// Its items may be taken again.
-    #[oai(path = "/admin/jobs/:id/release", method = "post", operation_id = "adminReleaseJob")]
+    #[oai(
+        path = "/admin/jobs/:id/release",
+        method = "post",
+        operation_id = "operator_releaseJob"
+    )]
     async fn release(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,

@@ -14,6 +14,7 @@ use crate::model::job::queue::{QueueMode, QueueRow, Standing};
 
 /// How one gate of an account stands.
 #[derive(Debug, Object)]
+#[oai(rename = "Gate")]
 pub struct GateView {
     /// The upstream.
     pub upstream: String,
@@ -35,6 +36,7 @@ pub struct GateView {
 
 /// How one queue of jobs stands.
 #[derive(Debug, Object)]
+#[oai(rename = "Queue")]
 pub struct QueueView {
     /// Its name.
     pub name: String,
@@ -60,6 +62,7 @@ pub struct QueueView {
 
 /// How many items stand how.
 #[derive(Debug, Object)]
+#[oai(rename = "QueueCounts")]
 pub struct StandingCounts {
     /// They may be taken at once.
     pub ready: u64,
@@ -99,12 +102,12 @@ pub struct QueuePage {
 /// The operator's routes of queues.
 pub struct QueuesApi;
 
-#[OpenApi(tag = "Tag::Operator")]
+#[OpenApi(tag = "Tag::Queues")]
 impl QueuesApi {
     /// Show the queues
     ///
     /// How every account's gates stand, by operation class, and every queue of jobs.
-    #[oai(path = "/admin/queues", method = "get", operation_id = "listQueues")]
+    #[oai(path = "/admin/queues", method = "get", operation_id = "queues_list")]
     async fn list(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<QueuePage>, ApiError> {
         let services = &authorized.services;
         let gates = services.admission.view().into_iter().map(|view| GateView {
@@ -128,7 +131,7 @@ impl QueuesApi {
     /// Show a queue of jobs
     ///
     /// How many of its items stand how, for how long the oldest has waited, and how many end in a minute.
-    #[oai(path = "/admin/queues/:name", method = "get", operation_id = "getQueue")]
+    #[oai(path = "/admin/queues/:name", method = "get", operation_id = "queues_get")]
     async fn show(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -141,7 +144,7 @@ impl QueuesApi {
     /// Pause a queue of jobs
     ///
     /// None of its items is taken until it is resumed. New ones are let in, and what runs goes on.
-    #[oai(path = "/admin/queues/:name/pause", method = "post", operation_id = "pauseQueue")]
+    #[oai(path = "/admin/queues/:name/pause", method = "post", operation_id = "queues_pause")]
     async fn pause(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -155,7 +158,7 @@ impl QueuesApi {
     /// Drain a queue of jobs
     ///
     /// Nothing new is let in until it is resumed; what is there is finished.
-    #[oai(path = "/admin/queues/:name/drain", method = "post", operation_id = "drainQueue")]
+    #[oai(path = "/admin/queues/:name/drain", method = "post", operation_id = "queues_drain")]
     async fn drain(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,
@@ -169,7 +172,7 @@ impl QueuesApi {
     /// Resume a queue of jobs
     ///
     /// Whether it was paused or drained.
-    #[oai(path = "/admin/queues/:name/resume", method = "post", operation_id = "resumeQueue")]
+    #[oai(path = "/admin/queues/:name/resume", method = "post", operation_id = "queues_resume")]
     async fn resume(
         &self,
         authorized: Authorized<ToAdmin, NoBody>,

@@ -9,7 +9,7 @@ use crate::model::job::{Hold, Item, ItemRef, Job};
 
 /// A job in a list.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "JobSummary", skip_serializing_if_is_none)]
 pub struct JobRow {
     /// `job_` and 32 hex digits.
     pub id: String,
@@ -37,6 +37,7 @@ pub struct JobRow {
 
 /// A page of jobs.
 #[derive(Debug, Object)]
+#[oai(rename = "JobSummaryPage")]
 pub struct JobRowPage {
     /// Newest first.
     pub items: Vec<JobRow>,
@@ -73,7 +74,7 @@ pub struct JobDetail {
 
 /// An item of a job.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "JobItemSummary", skip_serializing_if_is_none)]
 pub struct ItemRow {
     /// Its position, from 0.
     pub index: u32,
@@ -111,6 +112,7 @@ pub struct ItemRow {
 
 /// A page of items.
 #[derive(Debug, Object)]
+#[oai(rename = "JobItemSummaryPage")]
 pub struct ItemRowPage {
     /// In their order.
     pub items: Vec<ItemRow>,

@@ -33,7 +33,7 @@ impl JobLogsApi {
     /// One line, or 1 to 1000 of them as `{"lines": […]}`; all are taken or none. They are written together: as soon as
     /// there are 50, and within two seconds. A job has at most 100,000 lines, which are sealed at rest and kept as long as
     /// it is. With `QUEUE_FULL`, come back a little later.
-    #[oai(path = "/v1/jobs/:id/logs", method = "post", operation_id = "logToJob")]
+    #[oai(path = "/v1/jobs/:id/logs", method = "post", operation_id = "jobs_log")]
     async fn log(
         &self,
         authorized: Authorized<ToJobs, Json<PostedLines>>,
@@ -53,7 +53,7 @@ impl JobLogsApi {
     /// Read a job's log
     ///
     /// Its lines in the order in which they came.
-    #[oai(path = "/v1/jobs/:id/logs", method = "get", operation_id = "listJobLogs")]
+    #[oai(path = "/v1/jobs/:id/logs", method = "get", operation_id = "jobs_listLogs")]
     async fn list(
         &self,
         authorized: Authorized<ToJobs, NoBody>,
@@ -88,7 +88,11 @@ impl JobLogsApi {
     ///
     /// How many lines there are of each level and category, when the first and the last happened, and how long they took
     /// together.
-    #[oai(path = "/v1/jobs/:id/logs/summary", method = "get", operation_id = "sumJobLogs")]
+    #[oai(
+        path = "/v1/jobs/:id/logs/summary",
+        method = "get",
+        operation_id = "jobs_summarizeLogs"
+    )]
     async fn summary(
         &self,
         authorized: Authorized<ToJobs, NoBody>,

@@ -16,7 +16,7 @@ use crate::store::jobs::log::Summary;
 
 /// How bad a line is.
 #[derive(Clone, Copy, Debug, Enum)]
-#[oai(remote = "LogLevel", rename_all = "lowercase")]
+#[oai(rename = "LogLevel", remote = "LogLevel", rename_all = "lowercase")]
 pub enum Level {
     /// For whoever looks for a fault.
     Debug,
@@ -32,7 +32,7 @@ pub enum Level {
 
 /// A line that a client writes.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
+#[oai(rename = "NewLogLine", deny_unknown_fields)]
 pub struct PostedLine {
     /// How bad it is.
     pub level: Level,
@@ -74,6 +74,7 @@ pub struct LogBatch {
 
 /// How many lines were taken.
 #[derive(Debug, Object)]
+#[oai(rename = "AcceptedLogLines")]
 pub struct AcceptedLines {
     /// All of them.
     pub accepted: usize,
@@ -81,7 +82,7 @@ pub struct AcceptedLines {
 
 /// A line of a job's log.
 #[derive(Debug, Object)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "LogLine", skip_serializing_if_is_none)]
 pub struct LogLineView {
     /// Its number, from 1 within its job.
     pub seq: u64,
