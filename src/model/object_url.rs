@@ -77,10 +77,10 @@ impl FromStr for ObjectUrl {
             let path = rest.strip_prefix("//").filter(|path| path.starts_with('/'));
             return path.map(|path| Self::Folder(path.into())).ok_or(ObjectUrlError::Host);
         }
-        match text.contains("://") {
-            true => Err(ObjectUrlError::Scheme),
-            false => Ok(Self::Folder(text.into())),
+        if text.contains("://") {
+            return Err(ObjectUrlError::Scheme);
         }
+        Ok(Self::Folder(text.into()))
     }
 }
 
