@@ -113,7 +113,8 @@ impl AuditApi {
         limit: Query<Option<u32>>,
         /// Where to go on: the `next_cursor` of the page before.
         cursor: Query<Option<String>>,
-        /// Only entries of this event: `intent`, `settlement`, `task`, `admin`, `refusals`, `pruned`, `started`, `resolved`.
+        /// Only entries of this event: `intent`, `settlement`, `task`, `admin`, `refusals`, `pruned`, `started`, `resolved`, `rerouted`, `consumed`,
+        /// `restored`.
         event: Query<Option<String>>,
         /// `desc` (newest first) or `asc`.
         order: Query<Option<String>>,

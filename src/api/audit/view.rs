@@ -45,6 +45,13 @@ pub(super) fn view(logged: &Logged) -> Value {
             "intent": consumed.intent, "input_tokens": consumed.usage.input,
             "output_tokens": consumed.usage.output, "source": consumed.source.label(),
         }),
+        Event::Restored(restored) => json!({
+            "epoch": restored.epoch, "restored_at": restored.restored_at.to_string(),
+            "backup_at": restored.backup_at.to_string(), "through": restored.through,
+            "through_digest": Digest::from_bytes(restored.digest).to_string(),
+            "replaced": restored.replaced.map(|(seq, _)| seq),
+            "replaced_digest": restored.replaced.map(|(_, digest)| Digest::from_bytes(digest).to_string()),
+        }),
     };
     if let (Value::Object(entry), Value::Object(details)) = (&mut entry, details) {
         entry.extend(details);
