@@ -4,6 +4,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use super::Tag;
+use super::backup::BackupApi;
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin};
 use crate::store::schema::SCHEMA;
@@ -43,6 +44,12 @@ pub struct InfoLimits {
     /// `UPSTREAM_MAX_RUNNING_TASKS`; null when there is no such limit.
     pub max_running_tasks: Option<u64>,
 }
+
+/// What the operator asks of the process, in one: a tuple of poem-openapi's has no more than sixteen.
+pub type Group = (OperatorApi, BackupApi);
+
+/// The one that there is.
+pub const GROUP: Group = (OperatorApi, BackupApi);
 
 /// The routes of the operator.
 pub struct OperatorApi;

@@ -7,6 +7,7 @@
 mod account;
 mod argv;
 mod audit;
+mod backup;
 mod command;
 mod error;
 mod health;
@@ -22,6 +23,7 @@ mod reach;
 mod sandbox;
 mod serve;
 mod startup;
+mod store;
 mod table;
 mod target;
 mod task;
@@ -33,6 +35,7 @@ use clap::CommandFactory;
 
 use self::account::{AccountAction, AccountArgs};
 use self::audit::{AuditAction, AuditArgs};
+use self::backup::{BackupArgs, Destination, restore};
 use self::command::{Cli, Command};
 use self::error::CliError;
 use self::job::{JobAction, JobArgs};
@@ -41,6 +44,7 @@ use self::model::{ModelAction, ModelArgs};
 use self::output::Output;
 use self::queue::{QueueAction, QueueArgs};
 use self::reach::{Place, Reach};
+use self::store::{check, compact};
 use self::target::Target;
 use self::task::{TaskAction, TaskArgs};
 use self::upstream::{UpstreamAction, UpstreamArgs};
@@ -89,6 +93,25 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         Command::Job(JobArgs { reach, action }) => return administer(&reach, Errand::Job(action)),
         Command::Queue(QueueArgs { reach, action }) => return administer(&reach, Errand::Queue(action)),
         Command::Audit(AuditArgs { reach, action }) => return administer(&reach, Errand::Audit(action)),
+        Command::Backup(BackupArgs { reach, target }) => return administer(&reach, Errand::Backup(target)),
+        Command::Restore(args) => {
+            startup::log_warnings();
+            let config = startup::config()?;
+            startup::become_user(&config)?;
+            startup::run(Box::pin(restore::run(args, config)))?;
+        }
+        Command::Check(args) => {
+            startup::log_warnings();
+            let config = startup::config()?;
+            startup::become_user(&config)?;
+            return check::run(&args, &config);
+        }
+        Command::Compact(args) => {
+            startup::log_warnings();
+            let config = startup::config()?;
+            startup::become_user(&config)?;
+            compact::run(&args, &config)?;
+        }
         Command::Keygen => keygen::run()?,
         Command::Openapi => openapi::run()?,
         Command::Health => {
@@ -114,6 +137,7 @@ enum Errand {
     Job(JobAction),
     Queue(QueueAction),
     Audit(AuditAction),
+    Backup(Option<Destination>),
 }
 
 impl Errand {
@@ -126,6 +150,7 @@ impl Errand {
             Self::Task(action) => task::run(action, target, output).await?,
             Self::Job(action) => job::run(action, target, output).await?,
             Self::Queue(action) => queue::run(action, target, output).await?,
+            Self::Backup(to) => backup::run(to, target, output).await?,
             Self::Audit(action) => return audit::run(action, target, output).await,
         }
         Ok(ExitCode::SUCCESS)

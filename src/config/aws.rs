@@ -12,7 +12,7 @@ pub struct Aws {
     pub credentials: Option<AwsCredentials>,
     /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`: what requests are signed for.
     pub region: String,
-    /// `AWS_ENDPOINT_URL_S3`, or else `AWS_ENDPOINT_URL`: where an object store other than AWS's is.
+    /// `AWS_ENDPOINT_URL`: where an object store other than AWS's is.
     pub endpoint: Option<String>,
     /// `AWS_VIRTUAL_HOSTED_STYLE_REQUEST`: where a request names its bucket.
     pub addressing: Addressing,
@@ -61,7 +61,6 @@ impl Aws {
             }
         };
         let default_region = reader.text("AWS_DEFAULT_REGION");
-        let general = reader.value("AWS_ENDPOINT_URL", endpoint);
         let virtual_host = reader.value_or("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", false, value::switch);
         Self {
             credentials,
@@ -69,7 +68,7 @@ impl Aws {
                 .text("AWS_REGION")
                 .or(default_region)
                 .unwrap_or_else(|| "us-east-1".to_owned()),
-            endpoint: reader.value("AWS_ENDPOINT_URL_S3", endpoint).or(general),
+            endpoint: reader.value("AWS_ENDPOINT_URL", endpoint),
             addressing: if virtual_host {
                 Addressing::VirtualHost
             } else {
@@ -102,12 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn the_service_s_own_variables_win_over_the_general_ones() {
+    fn the_region_is_what_is_set_and_the_endpoint_is_a_root() {
         let vars = MapVars::default()
             .with("AWS_REGION", "eu-west-1")
             .with("AWS_DEFAULT_REGION", "us-west-2")
-            .with("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9000/")
-            .with("AWS_ENDPOINT_URL", "https://other");
+            .with("AWS_ENDPOINT_URL", "http://127.0.0.1:9000/");
         let (aws, mistakes) = read(vars);
 
         assert_eq!((aws.region.as_str(), mistakes.len()), ("eu-west-1", 0));

@@ -6,6 +6,7 @@
 mod admission;
 mod auth;
 mod aws;
+mod backup;
 mod dotenv;
 mod jobs;
 mod mistake;
@@ -24,6 +25,7 @@ mod webhook;
 pub use admission::{AccountLimits, Admission, KeyLimits};
 pub use auth::{Auth, Master, Signatures, UnknownTasks};
 pub use aws::{Addressing, Aws, AwsCredentials};
+pub use backup::Backup;
 pub use dotenv::read_dotenv;
 pub use jobs::Jobs;
 pub use mistake::{Mistake, Mistakes};
@@ -68,6 +70,8 @@ pub struct Config {
     pub webhook: Webhook,
     /// What opens S3-compatible object storage.
     pub aws: Aws,
+    /// Backups that nobody asks for; `None` without a place for them.
+    pub backup: Option<Backup>,
     /// What is logged and who may read the metrics.
     pub telemetry: Telemetry,
     /// What is allowed but may surprise, one sentence each, to be logged once at start.
@@ -103,6 +107,18 @@ impl Config {
     /// # Errors
     /// As [`Config::parse_with_dotenv`], of the variables it reads.
     pub fn parse_server(vars: &dyn Vars, dotenv: &str) -> Result<Server, Mistakes> {
+        Self::parse_part(vars, dotenv, Server::read)
+    }
+
+    /// Reads only what opens object storage, for a command that speaks to a server elsewhere.
+    ///
+    /// # Errors
+    /// As [`Config::parse_with_dotenv`], of the variables it reads.
+    pub fn parse_aws(vars: &dyn Vars, dotenv: &str) -> Result<Aws, Mistakes> {
+        Self::parse_part(vars, dotenv, Aws::read)
+    }
+
+    fn parse_part<T>(vars: &dyn Vars, dotenv: &str, read: fn(&mut Reader<'_>) -> T) -> Result<T, Mistakes> {
         let (lower, mistakes) = read_dotenv(dotenv);
         let layered = Layered {
             upper: vars,
@@ -110,9 +126,9 @@ impl Config {
         };
         let mut reader = Reader::new(&layered);
         reader.mistakes = mistakes;
-        let server = Server::read(&mut reader);
+        let part = read(&mut reader);
         if reader.mistakes.is_empty() {
-            Ok(server)
+            Ok(part)
         } else {
             Err(Mistakes::new(reader.mistakes))
         }
@@ -134,6 +150,7 @@ impl Config {
         let models = ModelSettings::read(&mut reader);
         let webhook = Webhook::read(&mut reader);
         let aws = Aws::read(&mut reader);
+        let backup = Backup::read(&mut reader, &aws);
         let telemetry = Telemetry::read(&mut reader);
         replaced::read(&mut reader);
         warn_of_unknown_names(&mut reader);
@@ -156,6 +173,7 @@ impl Config {
                 models,
                 webhook,
                 aws,
+                backup,
                 telemetry,
                 warnings,
             }),
@@ -192,6 +210,7 @@ const PREFIXES: &[&str] = &[
     "OPENAI_",
     "MEGALLM_",
     "DASHSCOPE_",
+    "BACKUP_",
 ];
 
 /// Every variable that the configuration reads, in the order of `.env.example`.
@@ -266,8 +285,10 @@ pub const VARIABLES: &[&str] = &[
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "BACKUP_URL",
+    "BACKUP_EVERY",
+    "BACKUP_KEEP",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "DEBUG",
