@@ -91,8 +91,8 @@ mod tests {
     use super::*;
     use crate::config::MapVars;
 
-    fn read(vars: MapVars) -> (Aws, Vec<String>) {
-        let mut reader = Reader::new(&vars);
+    fn read(vars: &MapVars) -> (Aws, Vec<String>) {
+        let mut reader = Reader::new(vars);
         let aws = Aws::read(&mut reader);
         (
             aws,
@@ -106,7 +106,7 @@ mod tests {
             .with("AWS_REGION", "eu-west-1")
             .with("AWS_DEFAULT_REGION", "us-west-2")
             .with("AWS_ENDPOINT_URL", "http://127.0.0.1:9000/");
-        let (aws, mistakes) = read(vars);
+        let (aws, mistakes) = read(&vars);
 
         assert_eq!((aws.region.as_str(), mistakes.len()), ("eu-west-1", 0));
         assert_eq!(aws.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
@@ -115,14 +115,14 @@ mod tests {
 
     #[test]
     fn half_a_pair_of_keys_is_a_mistake_and_names_the_other_half() {
-        let half = |name| read(MapVars::default().with(name, "canary")).1;
+        let half = |name| read(&MapVars::default().with(name, "canary")).1;
         assert_eq!(half("AWS_ACCESS_KEY_ID"), ["AWS_SECRET_ACCESS_KEY"]);
         assert_eq!(half("AWS_SECRET_ACCESS_KEY"), ["AWS_ACCESS_KEY_ID"]);
     }
 
     #[test]
     fn an_endpoint_is_a_url() {
-        let (aws, mistakes) = read(MapVars::default().with("AWS_ENDPOINT_URL", "minio:9000"));
+        let (aws, mistakes) = read(&MapVars::default().with("AWS_ENDPOINT_URL", "minio:9000"));
         assert_eq!((aws.endpoint, mistakes), (None, vec!["AWS_ENDPOINT_URL".to_owned()]));
     }
 
@@ -132,6 +132,6 @@ mod tests {
             .with("AWS_ACCESS_KEY_ID", "id")
             .with("AWS_SECRET_ACCESS_KEY", "canary")
             .with("AWS_SESSION_TOKEN", "canary");
-        assert!(!format!("{:?}", read(vars).0).contains("canary"));
+        assert!(!format!("{:?}", read(&vars).0).contains("canary"));
     }
 }

@@ -68,8 +68,8 @@ mod tests {
     use super::*;
     use crate::config::MapVars;
 
-    fn read(vars: MapVars) -> (Option<Backup>, Vec<String>) {
-        let mut reader = Reader::new(&vars);
+    fn read(vars: &MapVars) -> (Option<Backup>, Vec<String>) {
+        let mut reader = Reader::new(vars);
         let aws = Aws::read(&mut reader);
         let backup = Backup::read(&mut reader, &aws);
         let wrong = reader.mistakes.into_iter().map(|mistake| mistake.variable).collect();
@@ -78,23 +78,23 @@ mod tests {
 
     #[test]
     fn a_place_is_all_that_daily_backups_need() {
-        let (backup, wrong) = read(MapVars::default().with("BACKUP_URL", "/data/backups"));
+        let (backup, wrong) = read(&MapVars::default().with("BACKUP_URL", "/data/backups"));
         let backup = backup.unwrap();
         assert_eq!((backup.every, backup.keep.get(), wrong.len()), (DAY, 7, 0));
-        assert_eq!(read(MapVars::default()), (None, vec![]));
+        assert_eq!(read(&MapVars::default()), (None, vec![]));
     }
 
     #[test]
     fn a_bucket_needs_credentials() {
         let vars = MapVars::default().with("BACKUP_URL", "s3://bucket/x");
-        assert_eq!(read(vars.clone()).1, ["BACKUP_URL"]);
+        assert_eq!(read(&vars).1, ["BACKUP_URL"]);
         let vars = vars.with("AWS_ACCESS_KEY_ID", "id").with("AWS_SECRET_ACCESS_KEY", "x");
-        assert_eq!(read(vars).1, [""; 0]);
+        assert_eq!(read(&vars).1, [""; 0]);
     }
 
     #[test]
     fn what_would_back_up_all_the_time_or_keep_nothing_is_refused() {
-        let with = |name, text| read(MapVars::default().with(name, text)).1;
+        let with = |name, text| read(&MapVars::default().with(name, text)).1;
         assert_eq!(with("BACKUP_EVERY", "5s"), ["BACKUP_EVERY"]);
         assert_eq!(with("BACKUP_KEEP", "0"), ["BACKUP_KEEP"]);
         assert_eq!(with("BACKUP_URL", "ftp://x"), ["BACKUP_URL"]);

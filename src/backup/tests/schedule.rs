@@ -5,12 +5,12 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 
-fn plan(folder: &Path, keep: usize) -> Option<config::Backup> {
-    Some(config::Backup {
+fn plan(folder: &Path, keep: usize) -> config::Backup {
+    config::Backup {
         url: ObjectUrl::Folder(folder.to_owned()),
         every: Duration::from_hours(1),
         keep: NonZeroUsize::new(keep).unwrap(),
-    })
+    }
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -33,7 +33,7 @@ async fn the_oldest_of_too_many_go_and_nobody_elses() {
     )
     .unwrap();
     std::fs::write(place.join("notes.txt"), b"somebody's").unwrap();
-    let backups = backups(&store, plan(&place, 2));
+    let backups = backups(&store, Some(plan(&place, 2)));
 
     let first = backups.back_up().await.unwrap();
     let second = backups.back_up().await.unwrap();
@@ -58,7 +58,7 @@ async fn the_oldest_of_too_many_go_and_nobody_elses() {
 async fn a_backup_that_fails_leaves_no_half_of_it_and_removes_nothing() {
     let (folder, store) = store_with(1).await;
     let place = folder.path().join("backups");
-    let backups = backups(&store, plan(&place, 1));
+    let backups = backups(&store, Some(plan(&place, 1)));
     let kept = backups.back_up().await.unwrap();
 
     store.close();
@@ -82,7 +82,7 @@ async fn there_is_one_backup_at_a_time_until_its_taker_is_gone() {
 async fn backups_are_made_when_they_are_due_and_tried_again_when_they_failed() {
     let (folder, store) = store_with(1).await;
     let place = folder.path().join("missing/backups");
-    let backups = backups(&store, plan(&place, 9));
+    let backups = backups(&store, Some(plan(&place, 9)));
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&backups).run(stop.clone()));
 
