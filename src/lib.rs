@@ -5,13 +5,14 @@
 //! ([`dispatch`], [`upstream`]), and settled. [`relay`] is that path at a glance; [`api`] is its HTTP.
 //!
 //! Modules stand on floors and import only from below: [`model`] and [`telemetry`] lowest, then [`config`] and
-//! [`crypto`], [`store`], [`upstream`] and [`object`], [`auth`], [`admission`], [`record`], [`import`] and [`catalogue`], [`dispatch`],
+//! [`crypto`], [`store`], [`upstream`] and [`object`], [`auth`], [`admission`], [`record`], [`import`], [`catalogue`] and [`backup`], [`dispatch`],
 //! [`relay`], [`api`], [`server`], [`app`] and [`sandbox`], and [`cli`] on top. `ARCHITECTURE.md` is the map.
 
 pub mod admission;
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod catalogue;
 pub mod cli;
 pub mod config;

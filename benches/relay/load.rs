@@ -166,6 +166,33 @@ impl Target {
         Ok(http1::handshake(TokioIo::new(stream)).await?)
     }
 
+    /// Reads what stands at `path` and throws it away as it comes. Returns its size in bytes.
+    pub(crate) async fn download(&self, path: &str) -> Result<u64> {
+        let request = Request::get(path)
+            .header(HOST, self.address.to_string())
+            .header(AUTHORIZATION, self.authorization.clone())
+            .body(Full::default())?;
+        let (mut sender, connection) = self.connect().await?;
+        let reading = async move {
+            let mut answer = sender.send_request(request).await?;
+            if !answer.status().is_success() {
+                return Err(format!("{path}: {}", answer.status()).into());
+            }
+            let mut bytes = 0;
+            while let Some(frame) = answer.frame().await {
+                bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Ok(bytes)
+        };
+        // The connection may end as soon as its answer has come: what was read counts then.
+        tokio::pin!(reading, connection);
+        tokio::select! {
+            biased;
+            read = &mut reading => read,
+            _ = &mut connection => reading.await,
+        }
+    }
+
     /// Asks once, on a connection of its own.
     pub(crate) async fn once(&self, request: Request<Full<Bytes>>) -> Result<Bytes> {
         let (mut sender, connection) = self.connect().await?;

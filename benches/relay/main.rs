@@ -6,9 +6,11 @@
 //! by all of them, so only ratios of one run mean anything. It is no test: nothing fails when a target is missed.
 //!
 //! `-- --quick` runs shorter, and `-- speed` runs one section: `speed`, `chat`, `stream`, `size`, `start`, `queue`,
-//! `choice`, `enqueue`, `jobs`, `usage` or `scrape`. `benches/celery/run` measures `enqueue` in turns with Celery and Redis.
+//! `choice`, `enqueue`, `jobs`, `usage`, `scrape` or `backup`. `benches/celery/run` measures `enqueue` in turns with Celery and
+//! Redis.
 
 mod backlog;
+mod backup;
 mod canned;
 mod chat;
 mod choice;
@@ -158,6 +160,9 @@ async fn measure(plan: Plan, only: Option<&str>) -> Result<()> {
     }
     if wanted("scrape") {
         scrape::measure(plan, &mut table).await?;
+    }
+    if wanted("backup") {
+        backup::measure(plan, &mut table).await?;
     }
     table.print();
     Ok(())

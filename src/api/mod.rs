@@ -6,6 +6,7 @@
 #![expect(clippy::unused_async, reason = "poem-openapi calls every handler as a future")]
 
 pub mod audit;
+pub mod backup;
 pub mod body;
 pub mod console;
 pub mod cors;
@@ -62,6 +63,7 @@ use self::routes::Routes;
 use self::spec::Tag;
 use crate::admission::{AddressLimit, Admission};
 use crate::auth::{Authenticator, Directory, Issuer};
+use crate::backup::Backups;
 use crate::catalogue::Curator;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
@@ -96,6 +98,8 @@ pub struct Services {
     pub admission: Arc<Admission>,
     /// Tells clients' servers of jobs.
     pub webhooks: Arc<Outbox>,
+    /// Makes backups.
+    pub backups: Arc<Backups>,
     /// Read for lists.
     pub store: Store,
     /// The client keys in use.

@@ -4,6 +4,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use super::Tag;
+use super::backup::BackupApi;
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin};
 use super::rekey::RekeyApi;
@@ -47,11 +48,11 @@ pub struct InfoLimits {
     pub max_running_tasks: Option<u64>,
 }
 
-/// What the operator does with the process and its store, in one.
-pub type Group = (OperatorApi, RekeyApi);
+/// What the operator does with the process and its store, in one: a tuple of poem-openapi's has no more than sixteen.
+pub type Group = (OperatorApi, BackupApi, RekeyApi);
 
 /// The one that there is.
-pub const GROUP: Group = (OperatorApi, RekeyApi);
+pub const GROUP: Group = (OperatorApi, BackupApi, RekeyApi);
 
 /// The routes of the operator.
 pub struct OperatorApi;

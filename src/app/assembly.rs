@@ -11,8 +11,10 @@ use crate::admission::{AddressLimit, Admission, Entrant};
 use crate::api::readiness::{Lifecycle, Published};
 use crate::api::{self, Bodies, Cors, Facts, Services};
 use crate::auth::{self, Authenticator, Directory, Issuer};
+use crate::backup::{self, Backups};
 use crate::catalogue::Curator;
 use crate::config::{Config, Volcengine};
+use crate::crypto::backup::BackupKey;
 use crate::crypto::keyring::{Keyring, MasterKey};
 use crate::dispatch::{Dispatcher, Outfit};
 use crate::jobs::events::Followers;
@@ -119,6 +121,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         config.auth.admin_token.as_ref(),
         Arc::clone(&outside.clock),
     );
+    let backups = Arc::new(backups(config, outside, &store, &master_key));
     let facts = facts(config, outside, place, deadline, connections);
     let token = |token: &crate::model::secret::Secret| api::token_digest(&store, token.expose());
     Ok(Arc::new(Services {
@@ -131,6 +134,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         recorder,
         admission,
         webhooks,
+        backups,
         directory,
         issuer,
         curator,
@@ -151,6 +155,18 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         facts,
         store,
     }))
+}
+
+/// What backs the store up.
+fn backups(config: &Config, outside: &Outside, store: &Store, master_key: &MasterKey) -> Backups {
+    Backups::new(backup::Parts {
+        store: store.clone(),
+        key: BackupKey::new(master_key, store.id()),
+        clock: Arc::clone(&outside.clock),
+        entropy: Arc::clone(&outside.entropy),
+        plan: config.backup.clone(),
+        aws: config.aws.clone(),
+    })
 }
 
 /// What does not change while the process lives.

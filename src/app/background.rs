@@ -1,5 +1,5 @@
 //! What runs beside the calls: room on the disk, retention, the log book's head, metrics upkeep, the key
-//! file, running tasks, webhooks.
+//! file, running tasks, webhooks, backups.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +70,9 @@ impl App {
         let carrying = Arc::clone(&self.services.webhooks).run(self.stop.clone());
         self.background
             .spawn(carrying.instrument(tracing::info_span!("webhooks")));
+        let backups = Arc::clone(&self.services.backups).run(self.stop.clone());
+        self.background
+            .spawn(backups.instrument(tracing::info_span!("backups")));
     }
 }
 

@@ -4,8 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::auth::KeyError;
+use crate::backup::BackupError;
 use crate::catalogue::CurateError;
 use crate::import::jimeng::ReadError;
+use crate::jobs::JobError;
+use crate::object::ObjectError;
 use crate::store::error::{OpenError, StoreError};
 use crate::upstream::volcengine::InvalidAddress;
 
@@ -46,6 +49,15 @@ pub enum StartError {
         /// Why.
         source: ReadError,
     },
+    /// A backup cannot be restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The backup cannot be fetched.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The jobs of a restored store cannot be held.
+    #[error("the jobs of the restored store cannot be held: {0}")]
+    Hold(#[from] JobError),
     /// Its keys cannot be written.
     #[error("the imported keys cannot be written: {0}")]
     Keys(#[from] KeyError),

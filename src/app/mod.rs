@@ -2,9 +2,11 @@
 
 mod assembly;
 mod background;
+mod checking;
 mod error;
 mod moving;
 mod offline;
+mod restoring;
 mod serve;
 
 use std::path::Path;
@@ -15,9 +17,11 @@ use poem::{Endpoint, Response};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::checking::{CheckReport, Step, check, compact};
 pub use self::error::StartError;
 pub use self::moving::store_path;
 pub use self::offline::{Offline, offline};
+pub use self::restoring::restore;
 pub use self::serve::{serve, serve_on};
 
 use self::assembly::{Parts, assemble};
@@ -30,12 +34,12 @@ use crate::crypto::entropy::Entropy;
 use crate::crypto::keyring::MasterKey;
 use crate::crypto::seal::StoreId;
 use crate::jobs::webhook::egress::{Resolve, SystemResolver};
-use crate::model::clock::{Clock, SystemClock};
-use crate::record::recovery;
+use crate::model::clock::{Clock, SystemClock, Timestamp};
+use crate::record::{recovery, renewal};
 use crate::rekey::{self, Rekey};
 use crate::store::ballast::{Ballast, Dropped};
 use crate::store::error::OpenError;
-use crate::store::{self, Missing, OpenOptions, Store};
+use crate::store::{self, Missing, OpenOptions, Store, restored};
 use crate::telemetry::init;
 use crate::upstream::media::MediaSource;
 use crate::upstream::transport::{Network, Transport};
@@ -115,7 +119,9 @@ impl App {
             }
         };
         let store = opened.store;
+        let restored = renewal::record(&store).await?;
         recovery::recover(&store, volcengine::NAME).await?;
+        warn_of_a_restoration(&store, config.store.idempotency_ttl, outside.clock.wall()).await?;
         let master_key = Arc::new(master_keys(config, store.id())?.swap_remove(0));
         let (calls, background) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
@@ -153,7 +159,7 @@ impl App {
         let services = assemble(Parts {
             config,
             outside,
-            store,
+            store: store.clone(),
             rekey,
             directory,
             issuer,
@@ -164,6 +170,16 @@ impl App {
             calls: &calls,
             connections,
         })?;
+        if let Some(restored) = restored {
+            let held = services.jobs.hold_all().await?;
+            if held > 0 {
+                tracing::warn!(
+                    jobs = held,
+                    "jobs that had not ended in the backup are held: release them one by one"
+                );
+            }
+            renewal::complete(&store, restored).await?;
+        }
         Ok(Self {
             services,
             background,
@@ -236,6 +252,21 @@ impl App {
             .await,
         );
     }
+}
+
+/// A restored store does not know the idempotency keys that were used after its backup was made. While their users may
+/// still repeat them, every start says so.
+async fn warn_of_a_restoration(store: &Store, ttl: Duration, now: Timestamp) -> Result<(), StartError> {
+    let restored = store.read_aside(restored::get).await?;
+    if let Some(restored) = restored.filter(|restored| restored.at.plus(ttl) > now) {
+        tracing::warn!(
+            restored_at = %restored.at,
+            backup_at = %restored.backup_at,
+            "the store was restored from a backup: calls whose idempotency keys were first used between the two may be \
+             sent again"
+        );
+    }
+    Ok(())
 }
 
 /// Opens the file. On a disk without room, the ballast makes some, so that what is old can be pruned.

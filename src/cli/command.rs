@@ -8,12 +8,15 @@ use clap_complete::Shell;
 use super::account::AccountArgs;
 use super::argv;
 use super::audit::AuditArgs;
+use super::backup::BackupArgs;
+use super::backup::restore::RestoreArgs;
 use super::job::JobArgs;
 use super::key::KeyArgs;
 use super::model::ModelArgs;
 use super::queue::QueueArgs;
 use super::rekey::RekeyArgs;
 use super::sandbox::SandboxArgs;
+use super::store::FileArgs;
 use super::task::TaskArgs;
 use super::upstream::UpstreamArgs;
 use super::usage::UsageArgs;
@@ -47,6 +50,13 @@ pub(super) enum Command {
     Audit(AuditArgs),
     Usage(UsageArgs),
     Rekey(RekeyArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
+    /// Check the whole store of this machine: its pages, its log book, and that what is sealed opens; the server must not
+    /// run
+    Check(FileArgs),
+    /// Make the file of the store as small as it can be; the server must not run
+    Compact(FileArgs),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Ask the server of this machine whether it is alive; the exit code is the answer

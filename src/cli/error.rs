@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use http::StatusCode;
 
 use crate::app::StartError;
+use crate::backup::BackupError;
 use crate::config::Mistakes;
+use crate::object::ObjectError;
 use crate::server::privilege::PrivilegeError;
 
 /// Why a command failed. It never holds a token or a secret key.
@@ -79,6 +81,12 @@ pub(super) enum CliError {
         /// Why.
         reason: String,
     },
+    /// A backup did not arrive whole.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The place of a backup failed.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
     /// Standard output failed.
     #[error("the output cannot be written: {0}")]
     Output(io::Error),

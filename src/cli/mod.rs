@@ -7,6 +7,7 @@
 mod account;
 mod argv;
 mod audit;
+mod backup;
 mod command;
 mod error;
 mod health;
@@ -23,6 +24,7 @@ mod rekey;
 mod sandbox;
 mod serve;
 mod startup;
+mod store;
 mod table;
 mod target;
 mod task;
@@ -35,6 +37,7 @@ use clap::CommandFactory;
 
 use self::account::{AccountAction, AccountArgs};
 use self::audit::AuditAction;
+use self::backup::{BackupArgs, Destination, restore};
 use self::command::{Cli, Command};
 use self::error::CliError;
 use self::job::{JobAction, JobArgs};
@@ -44,6 +47,7 @@ use self::output::Output;
 use self::queue::{QueueAction, QueueArgs};
 use self::reach::{Place, Reach};
 use self::rekey::{RekeyAction, RekeyArgs};
+use self::store::{check, compact};
 use self::target::Target;
 use self::task::{TaskAction, TaskArgs};
 use self::upstream::{UpstreamAction, UpstreamArgs};
@@ -99,6 +103,25 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         }
         Command::Usage(UsageArgs { reach, asked }) => return administer(&reach, Errand::Usage(asked)),
         Command::Rekey(RekeyArgs { reach, action }) => return administer(&reach, Errand::Rekey(action)),
+        Command::Backup(BackupArgs { reach, target }) => return administer(&reach, Errand::Backup(target)),
+        Command::Restore(args) => {
+            startup::log_warnings();
+            let config = startup::config()?;
+            startup::become_user(&config)?;
+            startup::run(Box::pin(restore::run(args, config)))?;
+        }
+        Command::Check(args) => {
+            startup::log_warnings();
+            let config = startup::config()?;
+            startup::become_user(&config)?;
+            return check::run(&args, &config);
+        }
+        Command::Compact(args) => {
+            startup::log_warnings();
+            let config = startup::config()?;
+            startup::become_user(&config)?;
+            compact::run(&args, &config)?;
+        }
         Command::Keygen => keygen::run()?,
         Command::Openapi => openapi::run()?,
         Command::Health => {
@@ -126,6 +149,7 @@ enum Errand {
     Audit(AuditAction),
     Usage(Asked),
     Rekey(RekeyAction),
+    Backup(Option<Destination>),
 }
 
 impl Errand {
@@ -140,6 +164,7 @@ impl Errand {
             Self::Usage(asked) => usage::run(asked, target, output).await?,
             Self::Queue(action) => queue::run(action, target, output).await?,
             Self::Rekey(action) => rekey::run(action, target, output).await?,
+            Self::Backup(to) => backup::run(to, target, output).await?,
             Self::Audit(action) => return audit::run(action, target, output).await,
         }
         Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::CliError;
 use crate::app;
-use crate::config::{Config, Environment, LogFormat, Server};
+use crate::config::{Aws, Config, Environment, LogFormat, Server};
 use crate::server::privilege;
 use crate::telemetry::init::{self, Format, Stream};
 
@@ -24,6 +24,14 @@ pub(super) fn config() -> Result<Config, CliError> {
 /// As [`fn@config`].
 pub(super) fn server() -> Result<Server, CliError> {
     Ok(Config::parse_server(&Environment, &dotenv(Path::new(".env"))?)?)
+}
+
+/// What opens a bucket, in this environment.
+///
+/// # Errors
+/// As [`fn@config`].
+pub(super) fn aws() -> Result<Aws, CliError> {
+    Ok(Config::parse_aws(&Environment, &dotenv(Path::new(".env"))?)?)
 }
 
 fn dotenv(path: &Path) -> Result<String, CliError> {

@@ -12,7 +12,7 @@ pub struct Aws {
     pub credentials: Option<AwsCredentials>,
     /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`: what requests are signed for.
     pub region: String,
-    /// `AWS_ENDPOINT_URL_S3`, or else `AWS_ENDPOINT_URL`: where an object store other than AWS's is.
+    /// `AWS_ENDPOINT_URL`: where an object store other than AWS's is.
     pub endpoint: Option<String>,
     /// `AWS_VIRTUAL_HOSTED_STYLE_REQUEST`: where a request names its bucket.
     pub addressing: Addressing,
@@ -61,7 +61,6 @@ impl Aws {
             }
         };
         let default_region = reader.text("AWS_DEFAULT_REGION");
-        let general = reader.value("AWS_ENDPOINT_URL", endpoint);
         let virtual_host = reader.value_or("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", false, value::switch);
         Self {
             credentials,
@@ -69,7 +68,7 @@ impl Aws {
                 .text("AWS_REGION")
                 .or(default_region)
                 .unwrap_or_else(|| "us-east-1".to_owned()),
-            endpoint: reader.value("AWS_ENDPOINT_URL_S3", endpoint).or(general),
+            endpoint: reader.value("AWS_ENDPOINT_URL", endpoint),
             addressing: if virtual_host {
                 Addressing::VirtualHost
             } else {
@@ -92,8 +91,8 @@ mod tests {
     use super::*;
     use crate::config::MapVars;
 
-    fn read(vars: MapVars) -> (Aws, Vec<String>) {
-        let mut reader = Reader::new(&vars);
+    fn read(vars: &MapVars) -> (Aws, Vec<String>) {
+        let mut reader = Reader::new(vars);
         let aws = Aws::read(&mut reader);
         (
             aws,
@@ -102,13 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn the_service_s_own_variables_win_over_the_general_ones() {
+    fn the_region_is_what_is_set_and_the_endpoint_is_a_root() {
         let vars = MapVars::default()
             .with("AWS_REGION", "eu-west-1")
             .with("AWS_DEFAULT_REGION", "us-west-2")
-            .with("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9000/")
-            .with("AWS_ENDPOINT_URL", "https://other");
-        let (aws, mistakes) = read(vars);
+            .with("AWS_ENDPOINT_URL", "http://127.0.0.1:9000/");
+        let (aws, mistakes) = read(&vars);
 
         assert_eq!((aws.region.as_str(), mistakes.len()), ("eu-west-1", 0));
         assert_eq!(aws.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
@@ -117,14 +115,14 @@ mod tests {
 
     #[test]
     fn half_a_pair_of_keys_is_a_mistake_and_names_the_other_half() {
-        let half = |name| read(MapVars::default().with(name, "canary")).1;
+        let half = |name| read(&MapVars::default().with(name, "canary")).1;
         assert_eq!(half("AWS_ACCESS_KEY_ID"), ["AWS_SECRET_ACCESS_KEY"]);
         assert_eq!(half("AWS_SECRET_ACCESS_KEY"), ["AWS_ACCESS_KEY_ID"]);
     }
 
     #[test]
     fn an_endpoint_is_a_url() {
-        let (aws, mistakes) = read(MapVars::default().with("AWS_ENDPOINT_URL", "minio:9000"));
+        let (aws, mistakes) = read(&MapVars::default().with("AWS_ENDPOINT_URL", "minio:9000"));
         assert_eq!((aws.endpoint, mistakes), (None, vec!["AWS_ENDPOINT_URL".to_owned()]));
     }
 
@@ -134,6 +132,6 @@ mod tests {
             .with("AWS_ACCESS_KEY_ID", "id")
             .with("AWS_SECRET_ACCESS_KEY", "canary")
             .with("AWS_SESSION_TOKEN", "canary");
-        assert!(!format!("{:?}", read(vars).0).contains("canary"));
+        assert!(!format!("{:?}", read(&vars).0).contains("canary"));
     }
 }

@@ -6,6 +6,7 @@
 mod admission;
 mod auth;
 mod aws;
+mod backup;
 mod dotenv;
 mod export;
 mod jobs;
@@ -25,6 +26,7 @@ mod webhook;
 pub use admission::{AccountLimits, Admission, KeyLimits};
 pub use auth::{Auth, Master, Signatures, UnknownTasks};
 pub use aws::{Addressing, Aws, AwsCredentials};
+pub use backup::Backup;
 pub use dotenv::read_dotenv;
 pub use export::AuditExport;
 pub use jobs::Jobs;
@@ -72,6 +74,8 @@ pub struct Config {
     pub aws: Aws,
     /// Where the days of the log book are exported to; `None` where they are not.
     pub audit_export: Option<AuditExport>,
+    /// Backups that nobody asks for; `None` without a place for them.
+    pub backup: Option<Backup>,
     /// What is logged and who may read the metrics.
     pub telemetry: Telemetry,
     /// What is allowed but may surprise, one sentence each, to be logged once at start.
@@ -107,6 +111,18 @@ impl Config {
     /// # Errors
     /// As [`Config::parse_with_dotenv`], of the variables it reads.
     pub fn parse_server(vars: &dyn Vars, dotenv: &str) -> Result<Server, Mistakes> {
+        Self::parse_part(vars, dotenv, Server::read)
+    }
+
+    /// Reads only what opens object storage, for a command that speaks to a server elsewhere.
+    ///
+    /// # Errors
+    /// As [`Config::parse_with_dotenv`], of the variables it reads.
+    pub fn parse_aws(vars: &dyn Vars, dotenv: &str) -> Result<Aws, Mistakes> {
+        Self::parse_part(vars, dotenv, Aws::read)
+    }
+
+    fn parse_part<T>(vars: &dyn Vars, dotenv: &str, read: fn(&mut Reader<'_>) -> T) -> Result<T, Mistakes> {
         let (lower, mistakes) = read_dotenv(dotenv);
         let layered = Layered {
             upper: vars,
@@ -114,9 +130,9 @@ impl Config {
         };
         let mut reader = Reader::new(&layered);
         reader.mistakes = mistakes;
-        let server = Server::read(&mut reader);
+        let part = read(&mut reader);
         if reader.mistakes.is_empty() {
-            Ok(server)
+            Ok(part)
         } else {
             Err(Mistakes::new(reader.mistakes))
         }
@@ -139,6 +155,7 @@ impl Config {
         let webhook = Webhook::read(&mut reader);
         let aws = Aws::read(&mut reader);
         let audit_export = AuditExport::read(&mut reader);
+        let backup = Backup::read(&mut reader, &aws);
         let telemetry = Telemetry::read(&mut reader);
         replaced::read(&mut reader);
         warn_of_unknown_names(&mut reader);
@@ -162,6 +179,7 @@ impl Config {
                 webhook,
                 aws,
                 audit_export,
+                backup,
                 telemetry,
                 warnings,
             }),
@@ -198,6 +216,7 @@ const PREFIXES: &[&str] = &[
     "OPENAI_",
     "MEGALLM_",
     "DASHSCOPE_",
+    "BACKUP_",
 ];
 
 /// Every variable that the configuration reads, in the order of `.env.example`.
@@ -273,10 +292,12 @@ pub const VARIABLES: &[&str] = &[
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
     "AUDIT_EXPORT_URL",
     "AUDIT_EXPORT_FORMAT",
+    "BACKUP_URL",
+    "BACKUP_EVERY",
+    "BACKUP_KEEP",
     "LOG_LEVEL",
     "LOG_FORMAT",
     "DEBUG",

@@ -4,6 +4,7 @@
 //! The keyring's [`seal::SealKey`] hides secrets at rest; its [`digest::DigestKey`]s name things without showing them.
 //! [`sigv4`] is the clients' and Volcengine's signature scheme; [`legacy`] reads what jimeng-relay stored.
 
+pub mod backup;
 pub mod digest;
 pub mod entropy;
 pub mod keyring;

@@ -14,7 +14,8 @@ pub mod events;
 #[cfg(test)]
 mod fixture;
 pub mod gallery;
-pub mod hub;
+pub mod hold_all;
+mod hub;
 mod lease;
 mod line;
 pub mod logs;
@@ -31,6 +32,7 @@ mod throughput;
 mod timers;
 pub mod vault;
 mod verdict;
+pub mod verify;
 pub mod webhook;
 mod worker;
 

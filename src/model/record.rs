@@ -47,6 +47,8 @@ pub enum Event {
     Consumed(Consumption),
     /// What a call cost, in the commit of its settlement.
     Charged(Charge),
+    /// The store was restored from a backup: what was written between the two is not in the book.
+    Restored(Box<Restoration>),
 }
 
 impl Event {
@@ -65,6 +67,7 @@ impl Event {
             Self::Rerouted(_) => "rerouted",
             Self::Consumed(_) => "consumed",
             Self::Charged(_) => "charged",
+            Self::Restored(_) => "restored",
         }
     }
 }
@@ -313,4 +316,21 @@ pub struct Resolution {
     pub outcome: Outcome,
     /// The task it turned out to have created.
     pub task_id: Option<String>,
+}
+
+/// The store was restored from a backup. It is the first entry after the backup's head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restoration {
+    /// How often the store was restored, this time included.
+    pub epoch: u64,
+    /// When it was restored.
+    pub restored_at: Timestamp,
+    /// When the backup was made.
+    pub backup_at: Timestamp,
+    /// The last sequence number of the backup.
+    pub through: u64,
+    /// The digest of that entry.
+    pub digest: [u8; 32],
+    /// The last entry of the file that was replaced, and its digest; the numbers up to it were given out before.
+    pub replaced: Option<(u64, [u8; 32])>,
 }

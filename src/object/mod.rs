@@ -53,8 +53,22 @@ impl ObjectStorage {
     /// # Errors
     /// [`ObjectError`] where the folder cannot be had or credentials are missing.
     pub async fn open(url: &ObjectUrl, aws: &Aws) -> Result<Self, ObjectError> {
+        if let ObjectUrl::Folder(path) = url {
+            make_folder(url, path.clone()).await?;
+        }
+        Self::find(url, aws)
+    }
+
+    /// Opens a place that is there already.
+    ///
+    /// # Errors
+    /// [`ObjectError`] where there is no such folder or credentials are missing.
+    pub fn find(url: &ObjectUrl, aws: &Aws) -> Result<Self, ObjectError> {
         let store: Arc<dyn ObjectStore> = match url {
-            ObjectUrl::Folder(path) => Arc::new(folder(url, path.clone()).await?),
+            ObjectUrl::Folder(path) => {
+                let folder = LocalFileSystem::new_with_prefix(path);
+                Arc::new(folder.map_err(|error| ObjectError::of_store(url.to_string(), &error))?)
+            }
             ObjectUrl::Bucket { bucket, .. } => Arc::new(s3(url, bucket, aws)?),
         };
         let url = url.clone();
@@ -205,14 +219,12 @@ impl fmt::Debug for ObjectStorage {
     }
 }
 
-async fn folder(url: &ObjectUrl, path: PathBuf) -> Result<LocalFileSystem, ObjectError> {
-    let shown = url.to_string();
-    let made = upload::blocking(&shown, move || match DirBuilder::new().mode(0o700).create(&path) {
+async fn make_folder(url: &ObjectUrl, path: PathBuf) -> Result<(), ObjectError> {
+    let make = move || match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(path),
-    });
-    let path = made.await?;
-    LocalFileSystem::new_with_prefix(path).map_err(|error| ObjectError::of_store(shown, &error))
+        _ => Ok(()),
+    };
+    upload::blocking(&url.to_string(), make).await
 }
 
 fn s3(url: &ObjectUrl, bucket: &str, aws: &Aws) -> Result<AmazonS3, ObjectError> {

@@ -14,6 +14,7 @@ mod observation;
 mod pending;
 pub mod recovery;
 pub mod refusals;
+pub mod renewal;
 mod resolution;
 mod settlement;
 

@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::schema::Rows;
 use super::tables::Tables;
 
-const TABLE: &str = "meta.v1";
+pub(super) const TABLE: &str = "meta.v1";
 
 /// The schema number.
 pub(super) const SCHEMA: &str = "schema";
@@ -39,6 +39,9 @@ pub(super) const REKEYING: &str = "rekeying";
 
 /// How many webhook deliveries are in each state.
 pub(super) const DELIVERIES: &str = "deliveries.counts";
+
+/// Where the store came from, if it was restored from a backup.
+pub(super) const RESTORED: &str = "restored";
 
 /// One row, if it is there.
 pub(super) fn get<T: DeserializeOwned>(rows: &mut impl Rows, name: &'static str) -> Result<Option<T>, StoreError> {

@@ -277,7 +277,7 @@ fn prepare_directory(path: &Path, missing: Missing) -> Result<(), OpenError> {
         .map_err(failed)
 }
 
-fn explain(path: &Path, error: DatabaseError) -> OpenError {
+pub(super) fn explain(path: &Path, error: DatabaseError) -> OpenError {
     let path = path.to_owned();
     match error {
         DatabaseError::DatabaseAlreadyOpen => OpenError::Busy { path },

@@ -3,6 +3,7 @@
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::error::StoreError;
+use super::raw;
 
 /// The schema this version writes.
 pub const SCHEMA: u32 = 4;
@@ -77,6 +78,29 @@ macro_rules! catalogue {
             pub fn row_counts(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
                 use redb::ReadableTableMetadata;
                 Ok(vec![$(($name, self.txn.open_table($constant)?.len()?)),+])
+            }
+        }
+
+        impl Reader {
+            /// Gives every row of every table to `each`.
+            pub(super) fn each_row<E: From<StoreError>>(
+                &self,
+                each: &mut impl FnMut(&'static str, &[u8], &[u8]) -> Result<(), E>,
+            ) -> Result<(), E> {
+                $(raw::each_row_of($name, &self.txn.open_table($constant).map_err(StoreError::from)?, each)?;)+
+                Ok(())
+            }
+        }
+
+        /// Writes rows as [`Reader::each_row`] gave them.
+        pub(super) fn insert_rows<'a>(
+            txn: &WriteTransaction,
+            table: &str,
+            rows: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        ) -> Result<(), StoreError> {
+            match table {
+                $($name => raw::insert_into(&mut txn.open_table($constant)?, rows),)+
+                unknown => Err(StoreError::corrupt("a backup", format!("there is no table {unknown}"))),
             }
         }
 

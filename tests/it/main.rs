@@ -8,6 +8,8 @@ mod admission;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod census;
 #[cfg(test)]
 mod compatibility;

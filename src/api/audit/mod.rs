@@ -106,7 +106,7 @@ impl AuditApi {
         /// Where to go on: the `next_cursor` of the page before.
         cursor: Query<Option<String>>,
         /// Only entries of this event: `intent`, `settlement`, `task`, `admin`, `refusals`, `pruned`, `started`, `resolved`,
-        /// `rerouted`, `consumed`, `charged`.
+        /// `rerouted`, `consumed`, `charged`, `restored`.
         event: Query<Option<String>>,
         /// `desc` (newest first) or `asc`.
         order: Query<Option<String>>,

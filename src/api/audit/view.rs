@@ -51,6 +51,13 @@ pub(super) fn view(logged: &Logged) -> Value {
             "cached_tokens": charge.units.cached, "output_tokens": charge.units.output,
             "images": charge.units.images, "seconds": charge.units.seconds, "source": charge.source.label(),
         }),
+        Event::Restored(restored) => json!({
+            "epoch": restored.epoch, "restored_at": restored.restored_at.to_string(),
+            "backup_at": restored.backup_at.to_string(), "through": restored.through,
+            "through_digest": Digest::from_bytes(restored.digest).to_string(),
+            "replaced": restored.replaced.map(|(seq, _)| seq),
+            "replaced_digest": restored.replaced.map(|(_, digest)| Digest::from_bytes(digest).to_string()),
+        }),
     };
     if let (Value::Object(entry), Value::Object(details)) = (&mut entry, details) {
         entry.extend(details);

@@ -10,6 +10,7 @@ use crate::admission::error::Rejected;
 use crate::admission::rate::AddressBusy;
 use crate::api::keys::no_such_key;
 use crate::auth::{AuthError, KeyError};
+use crate::backup::BackupError;
 use crate::catalogue::CurateError;
 use crate::jobs::gallery::MediaError;
 use crate::jobs::{GalleryError, JobError};
@@ -68,6 +69,21 @@ impl From<RekeyError> for ApiError {
                     Code::InternalError,
                     "no random bytes are to be had: the keys are what they were",
                 )
+            }
+        }
+    }
+}
+
+impl From<BackupError> for ApiError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Store(error) => error.into(),
+            BackupError::Busy => Self::new(Code::QueueFull, error.to_string()).after(MINUTE),
+            BackupError::NoPlace => Self::validation(error.to_string()),
+            // Whoever asks is the operator, who is to learn what is wrong with the place.
+            other => {
+                tracing::error!(error = %other, "a backup failed");
+                Self::new(Code::InternalError, other.to_string())
             }
         }
     }

@@ -17,7 +17,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
-use self::answer::Answer;
 use self::remote::RemoteServer;
 use super::error::{CliError, innermost};
 use super::reach::Remote;
@@ -25,6 +24,7 @@ use crate::app::{self, Offline};
 use crate::config::Config;
 use crate::server::control;
 
+pub(super) use self::answer::Answer;
 pub(super) use self::remote::client;
 
 /// A way to the admin interface.

@@ -2,12 +2,14 @@
 //!
 //! Labels are closed sets or configured names, never ids of clients or texts of errors.
 
+mod backup;
 mod jobs;
 
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+pub use self::backup::{BACKUP_BYTES, BACKUP_DURATION, BACKUP_FAILURES, BACKUP_LAST_SUCCESS, backed_up, backup_failed};
 pub use self::jobs::{
     JOB_ATTEMPTS, JOB_DURATION, JOB_ENDED, JOB_ENQUEUED, JOB_EVENT_STREAMS, JOB_LEASES_LOST, JOB_POLLS,
     JOB_QUEUE_OLDEST, JOB_TAKEN, JOBS, JobAttempt, JobEventStream, JobPoll, job_attempt, job_ended, job_event_stream,
@@ -192,6 +194,7 @@ pub fn describe_all() {
     describe_gauge!(READY, "Whether the process is ready");
     describe_gauge!(BUILD_INFO, "The version that runs");
     jobs::describe();
+    backup::describe();
 
     for operation in Operation::ALL {
         gauge!(IN_FLIGHT, "operation" => operation.label()).set(0.0);
