@@ -136,6 +136,7 @@ def an_ordinary_day(seconds):
     for name in (MODEL, "text-embedding-3-small", "wanx-v1"):
         model(name, "openai")
     client = Client(description="ordinary")
+    admin("POST", "/backup")
     with Receiver() as receiver:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
