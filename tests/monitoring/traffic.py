@@ -136,6 +136,7 @@ def an_ordinary_day(seconds):
     for name in (MODEL, "text-embedding-3-small", "wanx-v1"):
         model(name, "openai", price={"currency": "USD", "input": 150_000, "output": 600_000, "image": 40_000})
     client = Client(description="ordinary")
+    admin("POST", "/backup")
     with Receiver() as receiver:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
