@@ -10,6 +10,7 @@ pub mod chain;
 mod codec;
 pub mod error;
 pub mod idempotency;
+mod inspect;
 pub mod jobs;
 pub mod keys;
 pub mod maintain;
@@ -30,7 +31,8 @@ use arc_swap::ArcSwapOption;
 use redb::{Database, ReadableDatabase};
 use tokio_util::sync::CancellationToken;
 
-pub use self::open::{Missing, OpenOptions, Opened, Origin};
+pub use self::inspect::{Inspected, Inspection};
+pub use self::open::{MasterKeys, Missing, OpenOptions, Opened, Origin};
 pub use self::schema::{Reader, Rows};
 pub use self::tables::Tables;
 pub use self::writer::{Change, Job, Place, Receipt, Urgency, Write, unattended};
