@@ -101,7 +101,7 @@ pub(crate) async fn serve_in_memory() -> Result<()> {
     let mut arguments = std::env::args().skip(2);
     let mut address = || -> Result<SocketAddr> { Ok(arguments.next().ok_or("an address is missing")?.parse()?) };
     let (own, upstream) = (address()?, address()?);
-    init::logs(LOG_LEVEL, Format::Json, Stream::Error);
+    init::logs(LOG_LEVEL, Format::Json, Stream::Error, None);
     let config = config(Path::new("unused.redb"), own, upstream)?;
     let keys = |_: StoreId| {
         Ok::<_, OpenError>(vec![

@@ -168,18 +168,21 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
         let status = response.status().as_u16();
         metrics::http_request(route, method, status, took);
         // Fields of the event and not of the span: the formatter reads and writes all of a span's at every record.
+        let outcome = outcome(&response);
         let millis = took.as_secs_f64() * 1000.0;
         span.in_scope(|| match route {
             // Probes come every few seconds and tell nothing.
             "/health" | "/ready" | "/metrics" => {
                 tracing::debug!(
                     { fields::STATUS } = status,
+                    { fields::OUTCOME } = outcome,
                     { fields::DURATION_MS } = millis,
                     "answered"
                 );
             }
             _ => tracing::info!(
                 { fields::STATUS } = status,
+                { fields::OUTCOME } = outcome,
                 { fields::DURATION_MS } = millis,
                 "answered"
             ),
@@ -206,6 +209,21 @@ fn client_request(request: &Request) -> Option<String> {
     Some(text.chars().filter(char::is_ascii_graphic).take(128).collect())
 }
 
+/// How a request ended, in one word: the code of our own error, or what became of it.
+fn outcome(response: &Response) -> &'static str {
+    if let Some(code) = response.extensions().get::<Code>() {
+        return code.name();
+    }
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        "passed_on"
+    } else if response.headers().contains_key(REPLAYED) {
+        "replayed"
+    } else {
+        "done"
+    }
+}
+
 /// Whether a path is limited by address: those under `/api/`, but for the one that probes ask.
 fn is_limited(path: &str) -> bool {
     path.starts_with("/api/") && path != "/api/vision/health"
@@ -223,6 +241,9 @@ fn method_label(method: &Method) -> &'static str {
         _ => "other",
     }
 }
+
+/// In an answer that repeats what the record keeps.
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Our id of the request, in every answer; in a request, the client's own.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

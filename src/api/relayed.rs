@@ -14,7 +14,7 @@ use poem_openapi::registry::{
 };
 use poem_openapi::types::Type;
 
-use super::edge::Arrival;
+use super::edge::{Arrival, REPLAYED};
 use super::error::ApiError;
 use super::guard::{Authorized, ToRelay, authorize};
 use super::media::images::Jimeng;
@@ -235,7 +235,7 @@ fn respond(answer: Answer) -> Response {
     let is_success = response.status().is_success();
     let headers = response.headers_mut();
     if origin == Origin::Replay {
-        headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     if let Some(allowance) = allowance {
         describe_key(&allowance, headers);

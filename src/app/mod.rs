@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 pub use self::checking::{CheckReport, Step, check, compact};
 pub use self::error::StartError;
 pub use self::moving::store_path;
-pub use self::offline::{Offline, offline};
+pub use self::offline::{Offline, inspect, offline};
 pub use self::restoring::restore;
 pub use self::serve::{serve, serve_on};
 

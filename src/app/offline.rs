@@ -7,9 +7,10 @@ use poem::endpoint::{BoxEndpoint, EndpointExt};
 use poem::{Body, Endpoint, Request};
 
 use super::error::StartError;
-use super::{App, Outside, StoreSource};
+use super::{App, Outside, StoreSource, master_keys, moving};
 use crate::config::Config;
 use crate::model::origin::Origin;
+use crate::store::{Inspection, Store};
 
 /// A store opened for a command.
 pub struct Offline {
@@ -25,6 +26,15 @@ pub async fn offline(config: Config) -> Result<Offline, StartError> {
     let app = App::open(&config, &Outside::real()?, StoreSource::File, Box::new(|| 0)).await?;
     let endpoint = app.endpoint().boxed();
     Ok(Offline { app, endpoint })
+}
+
+/// Looks at the store of `config` without changing it, if no other process holds it. Blocks.
+///
+/// # Errors
+/// As [`offline`].
+pub fn inspect(config: &Config) -> Result<Inspection, StartError> {
+    let place = moving::place(&config.store.location)?;
+    Ok(Store::inspect(&place.store, &|id| master_keys(config, id))?)
 }
 
 impl Offline {

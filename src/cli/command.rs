@@ -10,6 +10,7 @@ use super::argv;
 use super::audit::AuditArgs;
 use super::backup::BackupArgs;
 use super::backup::restore::RestoreArgs;
+use super::doctor::DoctorArgs;
 use super::job::JobArgs;
 use super::key::KeyArgs;
 use super::model::ModelArgs;
@@ -61,6 +62,9 @@ pub(super) enum Command {
     Openapi,
     /// Ask the server of this machine whether it is alive; the exit code is the answer
     Health,
+    Doctor(DoctorArgs),
+    /// Print the manual page: `tollgate man | man -l -`
+    Man,
     /// Print a script that completes commands in your shell
     Completions {
         /// The shell

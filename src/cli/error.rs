@@ -73,6 +73,17 @@ pub(super) enum CliError {
         /// Why.
         source: io::Error,
     },
+    /// The log file cannot be written.
+    #[error(
+        "LOG_FILE: {} cannot be written: {source}; name a file where this user may write, such as one on the volume, or unset it",
+        path.display()
+    )]
+    LogFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A file of client keys cannot be imported.
     #[error("{}: {reason}", path.display())]
     Import {

@@ -9,11 +9,13 @@ mod argv;
 mod audit;
 mod backup;
 mod command;
+mod doctor;
 mod error;
 mod health;
 mod job;
 mod key;
 mod keygen;
+mod man;
 mod model;
 mod openapi;
 mod output;
@@ -82,7 +84,7 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
         Command::Serve => {
             let config = startup::config()?;
             startup::become_user(&config)?;
-            startup::log_everything(&config);
+            startup::log_everything(&config)?;
             startup::run(Box::pin(serve::run(config)))?;
         }
         Command::Sandbox(args) => {
@@ -128,6 +130,8 @@ fn execute(command: Command) -> Result<ExitCode, CliError> {
             let server = startup::server()?;
             startup::run(health::run(&server))?;
         }
+        Command::Doctor(args) => return doctor::run(&args),
+        Command::Man => man::run()?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tollgate", &mut script);

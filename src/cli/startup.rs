@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::error::CliError;
 use crate::app;
-use crate::config::{Aws, Config, Environment, LogFormat, Server};
+use crate::config::{self, Aws, Config, Environment, LogFormat, Server};
 use crate::server::privilege;
 use crate::telemetry::init::{self, Format, Stream};
+use crate::telemetry::log_file::{Keep, LogFile};
 
 /// The configuration of the environment and of `.env` in the working directory.
 ///
@@ -56,19 +57,36 @@ pub(super) fn become_user(config: &Config) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Logs as the operator configured them, to standard output.
-pub(super) fn log_everything(config: &Config) {
-    let format = match config.telemetry.format {
+/// Logs as the operator configured them: to standard output, and to a file where one is named.
+///
+/// # Errors
+/// [`CliError::LogFile`] where that file cannot be written.
+pub(super) fn log_everything(config: &Config) -> Result<(), CliError> {
+    let telemetry = &config.telemetry;
+    let format = match telemetry.format {
         LogFormat::Text => Format::Text,
         LogFormat::Automatic if io::stdout().is_terminal() => Format::Text,
         LogFormat::Automatic | LogFormat::Json => Format::Json,
     };
-    init::logs(&config.telemetry.level.to_string(), format, Stream::Output);
+    let file = telemetry.log_file.as_ref().map(log_file).transpose()?;
+    init::logs(&telemetry.level.to_string(), format, Stream::Output, file);
+    Ok(())
+}
+
+fn log_file(settings: &config::LogFile) -> Result<LogFile, CliError> {
+    let keep = Keep {
+        bytes: settings.max_bytes,
+        files: settings.max_files,
+    };
+    LogFile::open(&settings.path, keep).map_err(|source| CliError::LogFile {
+        path: settings.path.clone(),
+        source,
+    })
 }
 
 /// Logs warnings alone, to standard error, so that what a command prints stays clean.
 pub(super) fn log_warnings() {
-    init::logs("warn", Format::Text, Stream::Error);
+    init::logs("warn", Format::Text, Stream::Error, None);
 }
 
 /// Runs `work` to its end on a new runtime.

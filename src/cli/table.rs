@@ -93,10 +93,10 @@ pub(super) fn moment(value: Option<&str>) -> Cell {
 pub(super) fn state(word: &str) -> Cell {
     let cell = Cell::new(word);
     match word {
-        "active" | "done" | "succeeded" | "intact" | "open" => cell.fg(Color::DarkGreen),
-        "expiring" | "unknown" | "in_queue" | "generating" | "submitted" | "cooling" | "exhausted" | "held"
-        | "paused" | "draining" | "partially_failed" => cell.fg(Color::DarkYellow),
-        "revoked" | "expired" | "failed" | "rejected" | "not_found" | "broken" | "disabled" | "dead" => {
+        "ok" | "active" | "done" | "succeeded" | "intact" | "open" => cell.fg(Color::DarkGreen),
+        "warning" | "expiring" | "unknown" | "in_queue" | "generating" | "submitted" | "cooling" | "exhausted"
+        | "held" | "paused" | "draining" | "partially_failed" => cell.fg(Color::DarkYellow),
+        "problem" | "revoked" | "expired" | "failed" | "rejected" | "not_found" | "broken" | "disabled" | "dead" => {
             cell.fg(Color::DarkRed)
         }
         _ => cell,

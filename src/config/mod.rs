@@ -35,7 +35,7 @@ pub use openai::{Existence, MegaLlm, ModelSettings, OpenAi};
 pub use origins::CorsOrigins;
 pub use server::{AddressRate, Platform, Server};
 pub use store::{Location, StoreSettings};
-pub use telemetry::{LogFormat, Telemetry};
+pub use telemetry::{LogFile, LogFormat, Telemetry};
 pub use value::parse_length;
 pub use vars::{Environment, Layered, MapVars, Vars};
 pub use volcengine::{Credential, Volcengine};
@@ -300,6 +300,9 @@ pub const VARIABLES: &[&str] = &[
     "BACKUP_KEEP",
     "LOG_LEVEL",
     "LOG_FORMAT",
+    "LOG_FILE",
+    "LOG_MAX_BYTES",
+    "LOG_MAX_FILES",
     "DEBUG",
     "METRICS_TOKEN",
 ];

@@ -1,4 +1,4 @@
-//! Variables that the replaced systems read and this version does not.
+//! Variables that the replaced systems read and Tollgate does not.
 
 use super::reader::Reader;
 use super::value::Wrong;
@@ -6,21 +6,12 @@ use super::value::Wrong;
 /// Warns of variables that have no effect, and refuses a role that no longer exists.
 pub(super) fn read(reader: &mut Reader<'_>) {
     reader.value("SERVICE_TYPE", service_type);
-    let set = reader.names();
-    let listed = |patterns: &[&str]| {
-        let names: Vec<&str> = set
-            .iter()
-            .filter(|name| patterns.iter().any(|p| matches(p, name)))
-            .map(String::as_str)
-            .collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    };
-    if let Some(names) = listed(LATER) {
-        reader.warn(format!("set, but not used by this version: {names}"));
-    }
-    if let Some(names) = listed(NEVER) {
+    let mut names = reader.names();
+    names.retain(|name| NEVER.iter().any(|pattern| matches(pattern, name)));
+    if !names.is_empty() {
         reader.warn(format!(
-            "set, but without effect here (variables of a replaced system): {names}"
+            "set, but without effect here (variables of a replaced system): {}",
+            names.join(", ")
         ));
     }
 }
@@ -42,9 +33,6 @@ fn matches(pattern: &str, name: &str) -> bool {
         .strip_suffix('*')
         .map_or(pattern == name, |prefix| name.starts_with(prefix))
 }
-
-/// Variables that a later version enforces.
-const LATER: &[&str] = &["LOG_FILE", "LOG_MAX_*"];
 
 /// Variables that never have an effect here: what they tuned does not exist in one process over one file.
 const NEVER: &[&str] = &[

@@ -1,9 +1,12 @@
 //! What is logged and who may read the metrics.
 
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
 use tracing::level_filters::LevelFilter;
 
 use super::reader::Reader;
-use super::value::{self, Wrong};
+use super::value::{self, KIBIBYTE, Wrong};
 use crate::model::secret::Secret;
 
 /// What is logged and who may read the metrics.
@@ -13,6 +16,8 @@ pub struct Telemetry {
     pub level: LevelFilter,
     /// The shape of a line.
     pub format: LogFormat,
+    /// The file that lines go to as well, as JSON; `None` is none.
+    pub log_file: Option<LogFile>,
     /// The bearer token that `GET /metrics` wants. Without one, only private peers may read it.
     pub metrics_token: Option<Secret>,
 }
@@ -28,6 +33,29 @@ pub enum LogFormat {
     Text,
 }
 
+/// Where log lines go besides standard output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    /// The file. Whether it can be written is found out by whoever opens it.
+    pub path: PathBuf,
+    /// The size, in bytes, at which it is full and a new one is begun.
+    pub max_bytes: NonZeroUsize,
+    /// How many files are kept, the one that is written among them.
+    pub max_files: NonZeroUsize,
+}
+
+impl LogFile {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let max_bytes = reader.value_or("LOG_MAX_BYTES", 5_000_000, value::memory_from::<KIBIBYTE>);
+        let max_files = reader.value_or("LOG_MAX_FILES", DEFAULT_FILES, value::positive);
+        Some(Self {
+            path: PathBuf::from(reader.text("LOG_FILE")?),
+            max_bytes: NonZeroUsize::new(max_bytes)?,
+            max_files,
+        })
+    }
+}
+
 impl Telemetry {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         // jimeng-relay's switch. Other programs use the name for something else, so any other value is left alone.
@@ -38,6 +66,7 @@ impl Telemetry {
         Self {
             level: reader.value_or("LOG_LEVEL", default, level),
             format: reader.value_or("LOG_FORMAT", LogFormat::Automatic, format),
+            log_file: LogFile::read(reader),
             metrics_token: reader.secret("METRICS_TOKEN", |text| value::visible(Secret::new(text))),
         }
     }
@@ -66,6 +95,8 @@ fn format(text: &str) -> Result<LogFormat, Wrong> {
         _ => Err(Wrong::new("is not a log format", "set json or text")),
     }
 }
+
+const DEFAULT_FILES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
 #[cfg(test)]
 mod tests {
@@ -99,5 +130,29 @@ mod tests {
             level_of(&MapVars::default().with("DEBUG", "express:*")),
             LevelFilter::INFO
         );
+    }
+
+    #[test]
+    fn lines_go_to_a_file_only_where_one_is_named() {
+        let read = |vars: MapVars| Telemetry::read(&mut Reader::new(&vars)).log_file;
+        assert_eq!(read(MapVars::default().with("LOG_MAX_FILES", "3")), None);
+
+        let file = read(MapVars::default().with("LOG_FILE", "logs/app.log")).unwrap();
+        let (bytes, files) = (file.max_bytes.get(), file.max_files.get());
+        assert_eq!((file.path, bytes, files), ("logs/app.log".into(), 5_000_000, 5));
+    }
+
+    #[test]
+    fn a_log_file_that_could_hold_nothing_is_a_mistake() {
+        for (name, text) in [
+            ("LOG_MAX_BYTES", "0"),
+            ("LOG_MAX_BYTES", "1000"),
+            ("LOG_MAX_FILES", "0"),
+        ] {
+            let vars = MapVars::default().with(name, text);
+            let mut reader = Reader::new(&vars);
+            Telemetry::read(&mut reader);
+            assert_eq!(reader.mistakes.len(), 1, "{name}={text}");
+        }
     }
 }

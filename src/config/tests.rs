@@ -299,10 +299,10 @@ fn the_megallm_proxys_env_needs_only_a_master_key() {
         (120, 3)
     );
     assert_eq!(config.telemetry.level, LevelFilter::WARN);
+    assert_eq!(config.telemetry.log_file.unwrap().path, Path::new("logs/app.log"));
     assert_eq!(
         config.warnings,
         [
-            "set, but not used by this version: LOG_FILE",
             "set, but without effect here (variables of a replaced system): APP_NAME, APP_VERSION, CORS_CREDENTIALS, \
              CORS_HEADERS, CORS_METHODS, HTTP_POOL_CONNECTIONS, HTTP_POOL_MAXSIZE, LOG_RETENTION, LOG_ROTATION, \
              RELOAD, WORKERS",

@@ -12,6 +12,7 @@ pub mod error;
 pub mod exports;
 pub mod file;
 pub mod idempotency;
+mod inspect;
 pub mod jobs;
 pub mod keys;
 pub mod maintain;
@@ -38,7 +39,8 @@ use arc_swap::ArcSwapOption;
 use redb::{Database, ReadableDatabase};
 use tokio_util::sync::CancellationToken;
 
-pub use self::open::{Missing, OpenOptions, Opened, Origin};
+pub use self::inspect::{Inspected, Inspection};
+pub use self::open::{MasterKeys, Missing, OpenOptions, Opened, Origin};
 pub use self::schema::{Reader, Rows};
 pub use self::tables::Tables;
 pub use self::writer::{Change, Job, Place, Receipt, Urgency, Write, unattended};

@@ -34,10 +34,13 @@ pub enum Missing {
     Refuse,
 }
 
+/// Turns the store's own salt into the keys that may open it: the current one, then those being rotated out.
+pub type MasterKeys<'a> = &'a dyn Fn(StoreId) -> Result<Vec<MasterKey>, OpenError>;
+
 /// How to open a store.
 pub struct OpenOptions<'a> {
-    /// Turns the store's own salt into the keys that may open it: the current one, then those being rotated out.
-    pub master_keys: &'a dyn Fn(StoreId) -> Result<Vec<MasterKey>, OpenError>,
+    /// The keys that may open it.
+    pub master_keys: MasterKeys<'a>,
     /// Most bytes redb keeps of the file in memory.
     pub cache_bytes: usize,
     /// What is done where no store is yet.
@@ -78,22 +81,20 @@ impl Store {
     /// [`OpenError`], each with a sentence that says what to do.
     pub fn open(path: &Path, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
         // redb asserts what it reads of its own pages.
-        catch_unwind(AssertUnwindSafe(|| Self::open_file(path, options))).unwrap_or_else(|_panic| {
-            Err(OpenError::Damaged {
-                path: path.to_owned(),
-                detail: "its pages contradict each other".to_owned(),
-            })
-        })
+        catch_unwind(AssertUnwindSafe(|| Self::open_file(path, options))).unwrap_or_else(|_panic| Err(torn(path)))
     }
 
     fn open_file(path: &Path, options: &OpenOptions<'_>) -> Result<Opened, OpenError> {
         let builder = builder(options);
-        let database = match classify(path)? {
-            Found::Redb => builder.open(path),
-            Found::Nothing => {
-                prepare_directory(path, options.missing)?;
-                builder.create(path)
-            }
+        let found = classify(path)?;
+        if found == Found::Unfinished {
+            empty_unfinished(path)?;
+        }
+        let database = if found == Found::Redb {
+            builder.open(path)
+        } else {
+            prepare_directory(path, options.missing)?;
+            builder.create(path)
         };
         Self::assemble(database.map_err(|error| explain(path, error))?, options)
     }
@@ -179,13 +180,25 @@ fn builder(options: &OpenOptions<'_>) -> Builder {
     builder
 }
 
-enum Found {
+/// What stands at a path, as its first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
     Redb,
     Nothing,
+    /// What a crash left of a store in the making, by the look of it.
+    Unfinished,
+}
+
+/// A file that made the library panic.
+pub(super) fn torn(path: &Path) -> OpenError {
+    OpenError::Damaged {
+        path: path.to_owned(),
+        detail: "its pages contradict each other".to_owned(),
+    }
 }
 
 /// What stands at `path`, by its kind and its first bytes.
-fn classify(path: &Path) -> Result<Found, OpenError> {
+pub(super) fn classify(path: &Path) -> Result<Found, OpenError> {
     let failed = |source| OpenError::Io {
         path: path.to_owned(),
         source,
@@ -205,7 +218,7 @@ fn classify(path: &Path) -> Result<Found, OpenError> {
     let mut file = fs::File::open(path).map_err(failed)?;
     match file.read_exact(&mut magic) {
         Ok(()) if magic == MAGIC => Ok(Found::Redb),
-        Ok(()) if magic == [0; MAGIC.len()] => empty_unfinished(path),
+        Ok(()) if magic == [0; MAGIC.len()] => Ok(Found::Unfinished),
         Ok(()) => Err(OpenError::Foreign { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(OpenError::Foreign { path: path.to_owned() }),
         Err(error) => Err(failed(error)),
@@ -216,7 +229,7 @@ fn classify(path: &Path) -> Result<Found, OpenError> {
 ///
 /// redb writes its magic last, after a sync, and nothing behind its header before that. Its own `create` refuses such a
 /// file.
-fn empty_unfinished(path: &Path) -> Result<Found, OpenError> {
+fn empty_unfinished(path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::Io {
         path: path.to_owned(),
         source,
@@ -242,8 +255,7 @@ fn empty_unfinished(path: &Path) -> Result<Found, OpenError> {
         return Err(OpenError::Foreign { path: path.to_owned() });
     }
     tracing::warn!(path = %path.display(), "a store was begun there but not finished: it holds nothing, and is made again");
-    file.set_len(0).map_err(failed)?;
-    Ok(Found::Nothing)
+    file.set_len(0).map_err(failed)
 }
 
 /// Makes sure the folder exists, and that a new store may stand in it.
@@ -313,7 +325,11 @@ fn bring_up(database: &Database) -> Result<Origin, OpenError> {
 }
 
 fn stored_schema(database: &Database) -> Result<u32, OpenError> {
-    let reader = Reader::new(database.begin_read().map_err(StoreError::from)?);
+    schema_of(&Reader::new(database.begin_read().map_err(StoreError::from)?))
+}
+
+/// The schema of a store; 0 where nothing was written yet.
+pub(super) fn schema_of(reader: &Reader) -> Result<u32, OpenError> {
     match reader.schema() {
         Ok(schema) => Ok(schema),
         Err(TableError::TableDoesNotExist(_)) => Ok(0),
@@ -330,17 +346,10 @@ fn set_schema(txn: &WriteTransaction, schema: u32) -> Result<(), StoreError> {
 /// Unwraps the data keys, or makes them for a new store.
 fn unlock(database: &Database, options: &OpenOptions<'_>) -> Result<(StoreId, Keys, usize), OpenError> {
     let mut reader = Reader::new(database.begin_read().map_err(StoreError::from)?);
-    let identity: Option<StoreId> = meta::get(&mut reader, meta::IDENTITY)?;
-    let wrapped: Option<Vec<u8>> = meta::get(&mut reader, meta::KEYRING)?;
-    drop(reader);
-    if let (Some(id), Some(wrapped)) = (identity, wrapped) {
-        let masters = (options.master_keys)(id)?;
-        return match Keys::unwrap(&wrapped, &masters, id) {
-            Ok((keys, which)) => Ok((id, keys, which)),
-            Err(KeyringError::WrongMasterKey) => Err(OpenError::WrongKey),
-            Err(error) => Err(StoreError::corrupt("meta.v1", error).into()),
-        };
+    if let Some(unwrapped) = unwrap_keys(&mut reader, options.master_keys)? {
+        return Ok(unwrapped);
     }
+    drop(reader);
     let id = StoreId::from_bytes(entropy::random(options.entropy)?);
     let keys = Keys::generate(options.entropy)?;
     let masters = (options.master_keys)(id)?;
@@ -355,6 +364,23 @@ fn unlock(database: &Database, options: &OpenOptions<'_>) -> Result<(StoreId, Ke
         tables.put_meta(meta::KEYRING, &wrapped)
     })?;
     Ok((id, keys, 0))
+}
+
+/// Unwraps the data keys, and tells which master key did; `None` where none were made yet.
+pub(super) fn unwrap_keys(
+    reader: &mut Reader,
+    master_keys: MasterKeys<'_>,
+) -> Result<Option<(StoreId, Keys, usize)>, OpenError> {
+    let identity: Option<StoreId> = meta::get(reader, meta::IDENTITY)?;
+    let wrapped: Option<Vec<u8>> = meta::get(reader, meta::KEYRING)?;
+    let Some((id, wrapped)) = identity.zip(wrapped) else {
+        return Ok(None);
+    };
+    match Keys::unwrap(&wrapped, &master_keys(id)?, id) {
+        Ok((keys, which)) => Ok(Some((id, keys, which))),
+        Err(KeyringError::WrongMasterKey) => Err(OpenError::WrongKey),
+        Err(error) => Err(StoreError::corrupt("meta.v1", error).into()),
+    }
 }
 
 /// A write before the writer thread exists.

@@ -4,10 +4,14 @@ use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing::Subscriber;
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
+use super::log_file::LogFile;
 use super::metrics;
 
 /// How log lines look.
@@ -44,26 +48,42 @@ impl Stream {
     }
 }
 
-/// Sends log lines to `stream`. A second call in one process is ignored: the first one holds.
-pub fn logs(level: &str, format: Format, stream: Stream) {
+/// Sends log lines to `stream`, and as JSON to `file`. A second call in one process is ignored: the first one holds.
+pub fn logs(level: &str, format: Format, stream: Stream, file: Option<LogFile>) {
     // Libraries are quiet unless RUST_LOG-like directives ask for them by name.
-    let directives = format!("warn,tollgate={level}");
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(directives))
-        .with_span_events(FmtSpan::NONE)
-        .with_target(false)
-        .with_writer(stream.writer());
-    let installed = match format {
-        Format::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .try_init(),
-        Format::Text => builder.with_ansi(stream.is_terminal()).try_init(),
+    let subscriber = tracing_subscriber::registry().with(EnvFilter::new(format!("warn,tollgate={level}")));
+    let installed = match (format, file) {
+        (Format::Json, None) => subscriber.with(json(stream.writer())).try_init(),
+        // One line for both, written once.
+        (Format::Json, Some(file)) => {
+            let both = BoxMakeWriter::new(stream.writer().and(file));
+            subscriber.with(json(both)).try_init()
+        }
+        (Format::Text, file) => {
+            let text = fmt::layer()
+                .with_target(false)
+                .with_ansi(stream.is_terminal())
+                .with_writer(stream.writer());
+            let file = file.map(|file| json(BoxMakeWriter::new(file)));
+            subscriber.with(text).with(file).try_init()
+        }
     };
     // An error says only that a subscriber is there already, as in a test process.
     drop(installed);
+}
+
+/// Lines for programs: the fields of an event and of its span side by side.
+fn json<S>(writer: BoxMakeWriter) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fmt::layer()
+        .json()
+        .with_target(false)
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_writer(writer)
 }
 
 /// The process's metrics. The recorder is global, so every caller gets the same one.

@@ -2,4 +2,5 @@
 
 pub mod fields;
 pub mod init;
+pub mod log_file;
 pub mod metrics;

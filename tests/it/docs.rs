@@ -85,10 +85,12 @@ fn the_changelog_names_this_version() {
 
 #[test]
 fn the_readmes_links_lead_somewhere() {
-    let readme = read("README.md");
-    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        if !link.contains("://") && !link.starts_with('#') {
-            assert!(root().join(link).exists(), "README links to {link}");
+    for name in ["README.md", "README.zh-CN.md"] {
+        let readme = read(name);
+        for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.contains("://") && !link.starts_with('#') {
+                assert!(root().join(link).exists(), "{name} links to {link}");
+            }
         }
     }
 }

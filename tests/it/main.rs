@@ -22,6 +22,8 @@ mod disk;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod export;
@@ -45,6 +47,8 @@ mod kill;
 mod lasting;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod log_file;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]

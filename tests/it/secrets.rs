@@ -53,6 +53,8 @@ async fn no_secret_comes_out_anywhere() {
                 .iter()
                 .any(|(name, text)| name.contains("canary-store") && text.len() > 10_000)
     );
+    let log_files = files.iter().filter(|(name, _)| name.contains("tollgate.log"));
+    assert!(log_files.clone().count() > 2 && log_files.clone().any(|(_, text)| text.contains("request.id")));
     for canary in canaries {
         for (what, text) in &spoken {
             assert!(!text.contains(&canary), "{canary} is in the answer to {what}");
@@ -410,6 +412,10 @@ fn vars(upstream: &str, store: &str) -> Vec<(&'static str, String)> {
         ("DRAIN_TIMEOUT", "1s"),
         ("LOG_LEVEL", "trace"),
         ("LOG_FORMAT", "json"),
+        // Beside the store, where every file is searched; none of its parts is thrown away.
+        ("LOG_FILE", "tollgate.log"),
+        ("LOG_MAX_BYTES", "8KiB"),
+        ("LOG_MAX_FILES", "1000"),
     ]
     .map(|(name, value)| (name, value.to_owned()))
     .into()

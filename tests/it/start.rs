@@ -8,7 +8,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use http::Method;
+use redb::ReadableDatabase;
 use tempfile::TempDir;
+use tollgate::store::schema::SCHEMA;
 
 use crate::support::{Disk, Program, Relay, eventually, imitation, line_with, open_file, submit_body};
 
@@ -123,6 +125,32 @@ fn a_store_with_a_damaged_page_opens_or_says_so() {
         let said_so = sentences.iter().any(|sentence| said.errors.contains(sentence));
         assert!(said.succeeded() || said_so, "page {page}: {said:?}");
     }
+}
+
+#[test]
+fn a_store_that_a_newer_version_wrote_is_refused_in_a_sentence_and_stays_as_it_is() {
+    let (_folder, database) = folder();
+    let program = Program::on(&database);
+    program.client("alice");
+    let newer = SCHEMA + 1;
+    let file = redb::Database::open(&database).unwrap();
+    let txn = file.begin_write().unwrap();
+    let meta: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta.v1");
+    let row = newer.to_be_bytes();
+    txn.open_table(meta).unwrap().insert("schema", row.as_slice()).unwrap();
+    txn.commit().unwrap();
+    drop(file);
+
+    let sentence =
+        format!("the store has schema {newer}, this version knows up to {SCHEMA}; run the newer version again");
+    assert_refused(&program, &sentence);
+    let said = program.run(&["key", "list"]);
+    assert!(!said.succeeded() && said.errors.contains(&sentence), "{said:?}");
+
+    let file = redb::Database::open(&database).unwrap();
+    let txn = file.begin_read().unwrap();
+    let kept = txn.open_table(meta).unwrap().get("schema").unwrap().unwrap();
+    assert_eq!(kept.value(), row);
 }
 
 /// A user that may do less than root, if the test runs as root.

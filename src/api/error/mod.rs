@@ -201,6 +201,8 @@ impl ApiError {
             .status(self.status)
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_string());
+        // For whoever tells of the answer.
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         if let Some(own) = &self.headers {
             headers.extend(own.as_ref().clone());
