@@ -124,6 +124,30 @@ columns! {
     Version: "version" Text;
     /// Intents that the start found without a settlement.
     Unknown: "unknown" Number;
+    /// Tokens of the input that the upstream had in its cache.
+    CachedTokens: "cached_tokens" Number;
+    /// Images that were paid for.
+    Images: "images" Number;
+    /// Seconds of film that were paid for.
+    Seconds: "seconds" Number;
+    /// The currency of a cost or of a reservation.
+    Currency: "currency" Text;
+    /// What the call cost, in millionths of the currency's unit.
+    CostMicrounits: "cost_microunits" Number;
+    /// What was held of the owner's budget until the settlement, in millionths of the currency's unit.
+    ReservedMicrounits: "reserved_microunits" Number;
+    /// How often the store had been restored from a backup.
+    Epoch: "epoch" Number;
+    /// When it was restored.
+    RestoredAt: "restored_at" Moment;
+    /// When the backup was made.
+    BackupAt: "backup_at" Moment;
+    /// The digest of the backup's last entry.
+    ThroughDigest: "through_digest" Text;
+    /// The last entry of the store that was replaced.
+    Replaced: "replaced" Number;
+    /// Its digest.
+    ReplacedDigest: "replaced_digest" Text;
 }
 
 impl Column {

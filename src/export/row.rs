@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::column::Column;
 use crate::crypto::digest::Digest;
 use crate::model::clock::Timestamp;
-use crate::model::record::{Event, Intent, Settlement};
+use crate::model::money::Hold;
+use crate::model::record::{Event, Intent, Reservation, Settlement};
 use crate::store::audit::Logged;
 
 /// What stands in one column.
@@ -111,6 +112,27 @@ impl Row {
                 self.put(Column::OutputTokens, consumed.usage.output);
                 self.put(Column::Source, consumed.source.label());
             }
+            Event::Charged(charge) => {
+                self.put(Column::Intent, charge.intent);
+                self.put(Column::InputTokens, charge.units.input);
+                self.put(Column::OutputTokens, charge.units.output);
+                self.put(Column::Source, charge.source.label());
+                self.put(Column::CachedTokens, charge.units.cached);
+                self.put(Column::Images, charge.units.images);
+                self.put(Column::Seconds, charge.units.seconds);
+                self.put(Column::Currency, charge.money.currency.as_str());
+                self.put(Column::CostMicrounits, charge.money.microunits);
+            }
+            Event::Restored(restored) => {
+                self.put(Column::Through, restored.through);
+                self.put(Column::Epoch, restored.epoch);
+                self.put(Column::RestoredAt, restored.restored_at);
+                self.put(Column::BackupAt, restored.backup_at);
+                self.put(Column::ThroughDigest, Digest::from_bytes(restored.digest));
+                self.put_some(Column::Replaced, restored.replaced.map(|(seq, _)| seq));
+                let digest = restored.replaced.map(|(_, digest)| Digest::from_bytes(digest));
+                self.put_some(Column::ReplacedDigest, digest);
+            }
         }
     }
 
@@ -134,6 +156,10 @@ impl Row {
             self.put(Column::Headers, serde_json::json!(headers).to_string());
         }
         self.put_some(Column::Peer, intent.peer.as_deref());
+        if let Reservation::Held(Hold { money: Some(money), .. }) = intent.reservation {
+            self.put(Column::Currency, money.currency.as_str());
+            self.put(Column::ReservedMicrounits, money.microunits);
+        }
     }
 
     fn settlement(&mut self, settlement: &Settlement) {

@@ -2,12 +2,14 @@
 
 use crate::crypto::digest::Digest;
 use crate::model::clock::Timestamp;
+use crate::model::day::Day;
 use crate::model::id::{AccountId, KeyId, OwnerId, RequestId};
+use crate::model::money::{Hold, Label, Money, Units};
 use crate::model::operation::Operation;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::record::{
-    AdminAction, Consumption, Entry, Event, Intent, Pruned, Refusal, Refusals, Reroute, Reservation, Resolution,
-    Settlement, Started, TaskChange,
+    AdminAction, Charge, Consumption, Entry, Event, Intent, Pruned, Refusal, Refusals, Reroute, Reservation, Resolution,
+    Restoration, Settlement, Started, TaskChange,
 };
 use crate::model::task::TaskState;
 use crate::model::usage::{Source, Usage};
@@ -40,6 +42,13 @@ pub(super) fn admin(seq: u64, target: &str) -> Logged {
     entry(seq, Event::Admin(action))
 }
 
+fn usd(microunits: u64) -> Money {
+    Money {
+        currency: "USD".parse().unwrap(),
+        microunits,
+    }
+}
+
 /// One of every kind, an intent with little to tell and one with everything among them.
 pub(super) fn entries() -> Vec<Logged> {
     let account = AccountId::from_bits(7);
@@ -65,6 +74,12 @@ pub(super) fn entries() -> Vec<Logged> {
         idempotency: Some([8; 32]),
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         peer: Some("127.0.0.1".to_owned()),
+        reservation: Reservation::Held(Hold {
+            day: Day::of(START),
+            label: Label::Known,
+            money: Some(usd(9)),
+            expected: Units::default(),
+        }),
         ..intent.clone()
     };
     let settlement = Settlement {
@@ -120,9 +135,33 @@ pub(super) fn entries() -> Vec<Logged> {
         Event::Rerouted(Reroute { intent: 3, account }),
         Event::Consumed(Consumption {
             intent: 3,
-            usage: Usage { input: 10, output: 20 },
+            usage: Usage {
+                input: 10,
+                output: 20,
+                cached: 0,
+            },
             source: Source::Reported,
         }),
+        Event::Charged(Charge {
+            intent: 3,
+            money: usd(7),
+            units: Units {
+                input: 10,
+                cached: 4,
+                output: 20,
+                images: 1,
+                seconds: 5,
+            },
+            source: Source::Estimated,
+        }),
+        Event::Restored(Box::new(Restoration {
+            epoch: 1,
+            restored_at: START,
+            backup_at: START,
+            through: 4,
+            digest: [2; 32],
+            replaced: Some((9, [3; 32])),
+        })),
     ];
     events
         .into_iter()

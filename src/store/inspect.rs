@@ -2,16 +2,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 
 use redb::{DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 
 use super::Store;
 use super::error::{OpenError, StoreError};
 use super::open::{self, Found, MasterKeys};
+use super::restored::Restored;
 use super::schema::{Reader, SCHEMA};
 use super::upstreams::{self, UpstreamRow};
-use super::{audit, meta};
+use super::{meta, restored};
+use crate::crypto::keyring::Keyring;
 use crate::model::clock::Timestamp;
 
 /// What stands at a path.
@@ -36,6 +37,8 @@ pub struct Inspected {
     pub last_record: Timestamp,
     /// The upstreams that were added to it. An older schema's are not told.
     pub upstreams: Vec<UpstreamRow>,
+    /// The restoration that it came from, if it came from one.
+    pub restored: Option<Restored>,
 }
 
 impl Store {
@@ -70,13 +73,10 @@ fn look(path: &Path, master_keys: MasterKeys<'_>) -> Result<Inspection, OpenErro
     if schema == 0 {
         return Ok(Inspection::Nothing);
     }
-    let Some((_, keyring, master_key)) = open::unwrap_keys(&mut reader, master_keys)? else {
+    let Some((_, keys, master_key)) = open::unwrap_keys(&mut reader, master_keys)? else {
         return Ok(Inspection::Nothing);
     };
-    let (head, anchor) = audit::ends(&mut reader, &Arc::new(keyring.audit))?.ok_or(OpenError::Head)?;
-    if !audit::head_matches(&mut reader, head, anchor)? {
-        return Err(OpenError::Head);
-    }
+    let head = open::whole_ends(&mut reader, &Keyring::new(keys))?.head;
     let upstreams = if schema == SCHEMA {
         upstreams::all(&mut reader)?
     } else {
@@ -88,5 +88,6 @@ fn look(path: &Path, master_keys: MasterKeys<'_>) -> Result<Inspection, OpenErro
         master_key,
         last_record: head.at.max(made_at),
         upstreams,
+        restored: restored::get(&mut reader)?,
     }))
 }

@@ -116,17 +116,7 @@ impl Store {
         let (id, keys, master_key) = unlock(&database, options)?;
         let keyring = Arc::new(Keyring::new(keys));
         let mut reader = Reader::new(database.begin_read().map_err(StoreError::from)?);
-        let Ends {
-            stretches,
-            head,
-            anchor,
-        } = audit::ends(&mut reader, &keyring.audit)?.ok_or(OpenError::Head)?;
-        // Every key but the first has its turn, and what lies behind a turn is not made with an older key.
-        let is_whole =
-            stretches.count() == keyring.audit.versions().count() && stretches.turns().all(|turn| turn.seq <= head.seq);
-        if !is_whole || !audit::head_matches(&mut reader, head, anchor)? {
-            return Err(OpenError::Head);
-        }
+        let Ends { stretches, head, .. } = whole_ends(&mut reader, &keyring)?;
         let bytes = audit::bytes(&mut reader)?;
         let made_at = meta::get(&mut reader, meta::MADE_AT)?.unwrap_or(Timestamp::EPOCH);
         let boot = meta::get::<u64>(&mut reader, meta::BOOT)?.unwrap_or(0) + 1;
@@ -381,6 +371,18 @@ pub(super) fn unwrap_keys(
         Err(KeyringError::WrongMasterKey) => Err(OpenError::WrongKey),
         Err(error) => Err(StoreError::corrupt("meta.v1", error).into()),
     }
+}
+
+/// The two ends of the log book, verified.
+pub(super) fn whole_ends(reader: &mut Reader, keyring: &Keyring) -> Result<Ends, OpenError> {
+    let ends = audit::ends(reader, &keyring.audit)?.ok_or(OpenError::Head)?;
+    // Every key but the first has its turn, and what lies behind a turn is not made with an older key.
+    let is_whole = ends.stretches.count() == keyring.audit.versions().count()
+        && ends.stretches.turns().all(|turn| turn.seq <= ends.head.seq);
+    if !is_whole || !audit::head_matches(reader, ends.head, ends.anchor)? {
+        return Err(OpenError::Head);
+    }
+    Ok(ends)
 }
 
 /// A write before the writer thread exists.

@@ -15,23 +15,30 @@ use crate::app::StartError;
 use crate::model::clock::{Clock, Timestamp};
 use crate::server::control;
 use crate::store::error::OpenError;
+use crate::store::restored::Restored;
 use crate::store::schema::SCHEMA;
 use crate::store::{Inspected, Inspection};
 
-/// What the store tells, and which upstreams it knows.
+/// What the store tells, and which upstreams it knows. An idempotency key is remembered for `ttl`.
 pub(super) async fn check(
     path: &Path,
     looked: Result<Inspection, StartError>,
+    ttl: Duration,
     clock: &dyn Clock,
 ) -> (Vec<Finding>, Vec<Upstream>) {
     match looked {
-        Ok(inspection) => at_rest(path, inspection, clock),
+        Ok(inspection) => at_rest(path, inspection, ttl, clock),
         Err(error) if error.busy().is_some() => held(path).await,
         Err(error) => (vec![failed(&error)], Vec::new()),
     }
 }
 
-fn at_rest(path: &Path, inspection: Inspection, clock: &dyn Clock) -> (Vec<Finding>, Vec<Upstream>) {
+fn at_rest(
+    path: &Path,
+    inspection: Inspection,
+    ttl: Duration,
+    clock: &dyn Clock,
+) -> (Vec<Finding>, Vec<Upstream>) {
     let path = path.display();
     let free = Finding::ok(Check::Lock, "no process holds the store");
     let inspected = match inspection {
@@ -57,13 +64,15 @@ fn at_rest(path: &Path, inspection: Inspection, clock: &dyn Clock) -> (Vec<Findi
         master_key,
         last_record,
         upstreams,
+        restored,
     } = inspected;
-    let findings = vec![
+    let mut findings = vec![
         free,
         of_schema(schema),
         of_key(master_key),
         of_clock(last_record, clock.wall()),
     ];
+    findings.extend(restored.and_then(|restored| of_restoration(&restored, ttl, clock.wall())));
     let upstreams = upstreams
         .into_iter()
         .map(|row| Upstream {
@@ -110,6 +119,21 @@ fn of_clock(last_record: Timestamp, now: Timestamp) -> Finding {
         format!("it stands at {now}, but the last record was written at {last_record}"),
         "let NTP set this machine's clock, for example with `timedatectl set-ntp true`",
     )
+}
+
+/// Keys that the backup does not know are all forgotten once the longest memory of them has passed.
+fn of_restoration(restored: &Restored, ttl: Duration, now: Timestamp) -> Option<Finding> {
+    (restored.at.plus(ttl) > now).then(|| {
+        Finding::warning(
+            Check::Store,
+            format!(
+                "it was restored at {} from a backup of {}: calls whose idempotency keys were first used between the two may \
+                 be sent again",
+                restored.at, restored.backup_at
+            ),
+            "look those calls up at the provider before you repeat them, and release held jobs with `tollgate job release`",
+        )
+    })
 }
 
 /// A store that cannot be opened. Its sentences name their fix behind a semicolon.
