@@ -106,14 +106,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         outbox: Arc::clone(&webhooks),
         queues: config.jobs.queues.clone(),
     }));
-    let media_hosts =
-        upstream.map(|upstream| MediaHosts::new(&config.media_hosts, upstream.scheme.clone(), upstream.host.clone()));
-    let gallery = Gallery::new(
-        Arc::clone(&jobs),
-        Arc::clone(&outside.media),
-        media_hosts,
-        Arc::clone(&outside.clock),
-    );
+    let gallery = gallery(config, outside, &jobs);
     let authenticator = Authenticator::new(
         Arc::clone(&directory),
         keyring,
@@ -155,6 +148,19 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         facts,
         store,
     }))
+}
+
+/// What finished tasks have made.
+fn gallery(config: &Config, outside: &Outside, jobs: &Arc<Jobs>) -> Gallery {
+    let upstream = config.volcengine.as_ref();
+    let hosts =
+        upstream.map(|upstream| MediaHosts::new(&config.media_hosts, upstream.scheme.clone(), upstream.host.clone()));
+    Gallery::new(
+        Arc::clone(jobs),
+        Arc::clone(&outside.media),
+        hosts,
+        Arc::clone(&outside.clock),
+    )
 }
 
 /// What backs the store up.

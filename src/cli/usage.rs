@@ -162,7 +162,8 @@ impl Show for UsageView {
         let mut text = table(&columns, self.items.iter().map(row).collect(), look, &none);
         for total in &self.totals {
             let cost = cost(total.cost_microunits, total.currency.as_deref());
-            text += &format!("\n{} calls from {} to {}: {cost}", total.calls, self.from, self.to);
+            let line = format!("\n{} calls from {} to {}: {cost}", total.calls, self.from, self.to);
+            text.push_str(&line);
         }
         if !self.totals.is_empty() {
             text.push('\n');

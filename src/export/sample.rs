@@ -8,8 +8,8 @@ use crate::model::money::{Hold, Label, Money, Units};
 use crate::model::operation::Operation;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::record::{
-    AdminAction, Charge, Consumption, Entry, Event, Intent, Pruned, Refusal, Refusals, Reroute, Reservation, Resolution,
-    Restoration, Settlement, Started, TaskChange,
+    AdminAction, Charge, Consumption, Entry, Event, Intent, Pruned, Refusal, Refusals, Reroute, Reservation,
+    Resolution, Restoration, Settlement, Started, TaskChange,
 };
 use crate::model::task::TaskState;
 use crate::model::usage::{Source, Usage};

@@ -146,7 +146,7 @@ impl ModelsApi {
             targets: body.targets.into_iter().map(target).collect::<Result<_, _>>()?,
             context_length: positive("context_length", body.context_length)?,
             max_tokens: positive("max_tokens", body.max_tokens)?,
-            price: body.price.map(price).transpose()?,
+            price: body.price.as_ref().map(price).transpose()?,
         };
         authorized.services.curator.put_model(model.clone(), by).await?;
         Ok(Json(RegisteredModel::new(&model, Source::Store)))
@@ -180,7 +180,7 @@ fn target(view: TargetView) -> Result<Target, ApiError> {
     })
 }
 
-fn price(view: PriceView) -> Result<Price, ApiError> {
+fn price(view: &PriceView) -> Result<Price, ApiError> {
     let wrong = |error| ApiError::validation(format!("price.currency: {error}")).about("price.currency");
     Ok(Price {
         currency: view.currency.parse().map_err(wrong)?,

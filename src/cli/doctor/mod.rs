@@ -73,7 +73,8 @@ fn examine(config: &Config, offline: bool) -> Result<Vec<Finding>, CliError> {
         let mut upstreams = of_environment(config);
         // Who may not use the files learns nothing more from them.
         if !locked_out {
-            let (of_store, added) = store::check(&path, app::inspect(config), config.store.idempotency_ttl, &SystemClock).await;
+            let (of_store, added) =
+                store::check(&path, app::inspect(config), config.store.idempotency_ttl, &SystemClock).await;
             findings.extend(of_store);
             upstreams.extend(added);
         }

@@ -33,12 +33,7 @@ pub(super) async fn check(
     }
 }
 
-fn at_rest(
-    path: &Path,
-    inspection: Inspection,
-    ttl: Duration,
-    clock: &dyn Clock,
-) -> (Vec<Finding>, Vec<Upstream>) {
+fn at_rest(path: &Path, inspection: Inspection, ttl: Duration, clock: &dyn Clock) -> (Vec<Finding>, Vec<Upstream>) {
     let path = path.display();
     let free = Finding::ok(Check::Lock, "no process holds the store");
     let inspected = match inspection {

@@ -149,11 +149,11 @@ impl Change {
                 Field::Description => clear(&mut patch, "description"),
                 Field::ExpiresAt => clear(&mut patch, "expires_at"),
                 Field::Models => clear(&mut patch, "models"),
-                Field::Concurrency => lift(&mut limits.concurrency, given.concurrency),
-                Field::Queue => lift(&mut limits.queue, given.queue),
-                Field::RequestsPerMinute => lift(&mut limits.requests_per_minute, given.requests_per_minute),
-                Field::RequestsPerDay => lift(&mut limits.requests_per_day, given.requests_per_day),
-                Field::TokensPerMinute => lift(&mut limits.tokens_per_minute, given.tokens_per_minute),
+                Field::Concurrency => lift(&mut limits.concurrency, given.concurrency.as_ref()),
+                Field::Queue => lift(&mut limits.queue, given.queue.as_ref()),
+                Field::RequestsPerMinute => lift(&mut limits.requests_per_minute, given.requests_per_minute.as_ref()),
+                Field::RequestsPerDay => lift(&mut limits.requests_per_day, given.requests_per_day.as_ref()),
+                Field::TokensPerMinute => lift(&mut limits.tokens_per_minute, given.tokens_per_minute.as_ref()),
                 Field::Budget => lift(&mut limits.budget, given.budget.as_ref()),
             };
             if contradicts {
@@ -182,7 +182,7 @@ fn clear(patch: &mut Map<String, Value>, name: &str) -> bool {
 }
 
 /// Takes a limit away, and says whether it was given.
-fn lift<T, G>(limit: &mut Option<T>, given: Option<G>) -> bool {
+fn lift<T, G>(limit: &mut Option<T>, given: Option<&G>) -> bool {
     *limit = None;
     given.is_some()
 }

@@ -44,7 +44,10 @@ async fn both_formats_tell_what_the_list_tells() {
                 "id" => vec![("seq", value)],
                 "at" => vec![("time", value)],
                 "duration_us" => vec![("duration_micros", value)],
-                "reserved" => vec![("currency", &value["currency"]), ("reserved_microunits", &value["microunits"])],
+                "reserved" => vec![
+                    ("currency", &value["currency"]),
+                    ("reserved_microunits", &value["microunits"]),
+                ],
                 name => vec![(name, value)],
             })
             .collect();
