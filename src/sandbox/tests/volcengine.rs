@@ -222,6 +222,17 @@ async fn a_body_without_a_req_key_is_refused() {
 }
 
 #[tokio::test]
+async fn null_is_neither_text_nor_a_list() {
+    let scene = Scene::new().await;
+    for field in ["prompt", "image_urls", "binary_data_base64", "req_json"] {
+        let mut body = json!({"req_key": "jimeng_t2i_v40"});
+        body[field] = json!(null);
+        let reply = scene.signed("one", "CVSubmitTask", &body).await;
+        assert_eq!(reply.json()["code"], 50215, "{field}");
+    }
+}
+
+#[tokio::test]
 async fn a_trusting_imitation_asks_for_no_signature() {
     let scene = Scene::with(|settings| settings.verification = Verification::Trusted).await;
     let bare = Request::post(format!("http://{}/?Action=CVProcess&Version=2022-08-31", scene.host()));
