@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
@@ -109,9 +108,9 @@ struct Wanted<'a> {
     /// For films only.
     frames: Option<u64>,
     #[serde(default, deserialize_with = "given")]
-    image_urls: Option<Vec<IgnoredAny>>,
+    image_urls: Option<Vec<String>>,
     #[serde(default, deserialize_with = "given")]
-    binary_data_base64: Option<Vec<IgnoredAny>>,
+    binary_data_base64: Option<Vec<String>>,
     /// For the synchronous action only.
     #[serde(default)]
     return_url: bool,

@@ -222,11 +222,18 @@ async fn a_body_without_a_req_key_is_refused() {
 }
 
 #[tokio::test]
-async fn null_is_neither_text_nor_a_list() {
+async fn null_is_neither_text_nor_a_list_and_a_list_is_of_texts() {
     let scene = Scene::new().await;
-    for field in ["prompt", "image_urls", "binary_data_base64", "req_json"] {
+    let wrong = [
+        ("prompt", json!(null)),
+        ("req_json", json!(null)),
+        ("image_urls", json!(null)),
+        ("image_urls", json!([{}])),
+        ("binary_data_base64", json!([null])),
+    ];
+    for (field, value) in wrong {
         let mut body = json!({"req_key": "jimeng_t2i_v40"});
-        body[field] = json!(null);
+        body[field] = value;
         let reply = scene.signed("one", "CVSubmitTask", &body).await;
         assert_eq!(reply.json()["code"], 50215, "{field}");
     }
