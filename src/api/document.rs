@@ -78,7 +78,10 @@ fn relays(operation: &Value) -> bool {
 /// Whether no body at all asks for what an empty object does: every field has its default.
 fn may_come_without_a_body(operation: &Value) -> bool {
     let id = operation.get("operationId").and_then(Value::as_str);
-    matches!(id, Some("keys_create" | "keys_update" | "keys_rotate"))
+    matches!(
+        id,
+        Some("keys_create" | "keys_update" | "keys_rotate" | "operator_rekey")
+    )
 }
 
 /// Every operation with its path.
@@ -213,7 +216,8 @@ fn finish_schema(schema: &mut Value) {
                 set(property, "", "type", Value::from("object"));
             }
         }
-        if name == "at" || name.ends_with("_at") && property.get("type").is_some_and(|ty| ty == "string") {
+        let is_moment = name.ends_with("_at") || name.ends_with("_until");
+        if name == "at" || is_moment && property.get("type").is_some_and(|ty| ty == "string") {
             set(property, "", "format", Value::from("date-time"));
         }
         let labels: Vec<_> = match name.as_str() {

@@ -6,8 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::accounts::Refusal;
@@ -104,18 +103,25 @@ struct Wanted<'a> {
     req_key: Option<Cow<'a, str>>,
     #[serde(borrow)]
     task_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    prompt: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "given")]
+    prompt: Option<String>,
     /// For films only.
     frames: Option<u64>,
-    image_urls: Option<Vec<IgnoredAny>>,
-    binary_data_base64: Option<Vec<IgnoredAny>>,
+    #[serde(default, deserialize_with = "given")]
+    image_urls: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    binary_data_base64: Option<Vec<String>>,
     /// For the synchronous action only.
     #[serde(default)]
     return_url: bool,
     /// A JSON text inside the JSON text, for the query only.
-    #[serde(borrow)]
-    req_json: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "given")]
+    req_json: Option<String>,
+}
+
+/// A field that is there has a value of its type: null is none.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 impl Wanted<'_> {

@@ -222,6 +222,24 @@ async fn a_body_without_a_req_key_is_refused() {
 }
 
 #[tokio::test]
+async fn null_is_neither_text_nor_a_list_and_a_list_is_of_texts() {
+    let scene = Scene::new().await;
+    let wrong = [
+        ("prompt", json!(null)),
+        ("req_json", json!(null)),
+        ("image_urls", json!(null)),
+        ("image_urls", json!([{}])),
+        ("binary_data_base64", json!([null])),
+    ];
+    for (field, value) in wrong {
+        let mut body = json!({"req_key": "jimeng_t2i_v40"});
+        body[field] = value;
+        let reply = scene.signed("one", "CVSubmitTask", &body).await;
+        assert_eq!(reply.json()["code"], 50215, "{field}");
+    }
+}
+
+#[tokio::test]
 async fn a_trusting_imitation_asks_for_no_signature() {
     let scene = Scene::with(|settings| settings.verification = Verification::Trusted).await;
     let bare = Request::post(format!("http://{}/?Action=CVProcess&Version=2022-08-31", scene.host()));

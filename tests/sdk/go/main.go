@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log"
 	"os"
 	"strings"
@@ -25,6 +26,14 @@ func check(holds bool, what any) {
 	if !holds {
 		log.Panicf("unexpected: %+v", what)
 	}
+}
+
+// text reads a file that was answered, and removes it.
+func text(file *os.File) string {
+	defer os.Remove(file.Name())
+	defer file.Close()
+	content, err := io.ReadAll(file)
+	return string(must(content, nil, err))
 }
 
 func main() {
@@ -86,6 +95,18 @@ func main() {
 	items := must(client.Jobs.ListItems(ctx, job.Id).Execute())
 	result := items.Items[0].GetResult()
 	check(result.GetBody().(map[string]interface{})["choices"] != nil, items)
+	check(strings.Contains(text(must(client.Jobs.Follow(ctx, job.Id).Execute())), "\nevent: "), job)
+
+	used := must(client.Me.GetUsage(ctx).Execute())
+	var calls int64
+	var tokens int64
+	for _, item := range used.Items {
+		calls += item.Calls
+		tokens += item.OutputTokens
+	}
+	check(tokens > 0, used)
+	spent := must(admin.Usage.Get(ctx).From(used.From).To(used.To).GroupBy("key").Key(key.Id).Execute())
+	check(len(spent.Items) == 1 && spent.Items[0].Calls == calls, spent)
 
 	page := must(admin.Audit.List(ctx).Limit(5).Execute())
 	check(len(page.Items) == 5, page)
@@ -93,6 +114,14 @@ func main() {
 	check(next.Items[0].Id == page.Items[4].Id-1, next)
 	intents := must(admin.Audit.List(ctx).Event("intent").Order(tollgate.ASC).Execute())
 	check(intents.Items[0].AdditionalProperties["operation"] != nil, intents)
+	checkpoint := must(admin.Audit.GetCheckpoint(ctx).Execute())
+	check(checkpoint.Seq >= page.Items[0].Id && strings.Contains(checkpoint.Text, checkpoint.PublicKey), checkpoint)
+
+	check(strings.HasPrefix(text(must(admin.Operator.DownloadBackup(ctx).Execute())), "tollgate backup\n"), "a backup")
+	deep := tollgate.NewRekeyRequest()
+	deep.SetDeep(true)
+	check(must(admin.Operator.Rekey(ctx).RekeyRequest(*deep).Execute()).MasterKey == "current", deep)
+	check(must(client.Me.GetKey(ctx).Execute()).Id == key.Id, key)
 
 	_, response, err := client.Keys.Create(ctx).CreateKey(*asked).Execute()
 	var refused *tollgate.GenericOpenAPIError

@@ -8,7 +8,11 @@ import io.tollgate.client.model.CreateJob;
 import io.tollgate.client.model.CreateKey;
 import io.tollgate.client.model.ErrorEnvelope;
 import io.tollgate.client.model.Order;
+import io.tollgate.client.model.RekeyRequest;
 import io.tollgate.client.model.VolcengineRequest;
+import java.io.File;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.util.List;
 import java.util.Map;
 
@@ -18,6 +22,13 @@ public final class Caller {
     if (!holds) {
       throw new AssertionError("unexpected: " + what);
     }
+  }
+
+  /** Reads a file that was answered, and removes it. */
+  private static String text(File file) throws Exception {
+    var content = Files.readAllBytes(file.toPath());
+    Files.delete(file.toPath());
+    return new String(content, StandardCharsets.ISO_8859_1);
   }
 
   public static void main(String[] arguments) throws Exception {
@@ -62,6 +73,13 @@ public final class Caller {
     check(job.getCounts().getSucceeded() == 1, job);
     var items = client.jobs().listItems(job.getId(), null, null);
     check(((Map<?, ?>) items.getItems().get(0).getResult().getBody()).get("choices") != null, items);
+    check(text(client.jobs().follow(job.getId(), null)).contains("\nevent: "), job);
+
+    var used = client.me().getUsage(null, null, null, null);
+    check(used.getItems().stream().anyMatch(item -> item.getOutputTokens() > 0), used);
+    var spent = admin.usage().get(used.getFrom(), used.getTo(), "key", key.getId(), null, null, null);
+    var calls = used.getItems().stream().mapToLong(item -> item.getCalls()).sum();
+    check(spent.getItems().size() == 1 && spent.getItems().get(0).getCalls() == calls, spent);
 
     var page = admin.audit().list(5L, null, null, null);
     check(page.getItems().size() == 5, page);
@@ -69,6 +87,13 @@ public final class Caller {
     check(next.getItems().get(0).getId() == page.getItems().get(4).getId() - 1, next);
     var intents = admin.audit().list(null, null, "intent", Order.ASC);
     check(intents.getItems().get(0).getAdditionalProperty("operation") != null, intents);
+    var checkpoint = admin.audit().getCheckpoint();
+    check(checkpoint.getSeq() >= page.getItems().get(0).getId(), checkpoint);
+    check(checkpoint.getText().contains(checkpoint.getPublicKey()), checkpoint);
+
+    check(text(admin.operator().downloadBackup()).startsWith("tollgate backup\n"), "a backup");
+    check(admin.operator().rekey(new RekeyRequest().deep(true)).getMasterKey().equals("current"), "a deep rekey");
+    check(client.me().getKey().getId().equals(key.getId()), key.getId());
 
     try {
       client.keys().create(new CreateKey());

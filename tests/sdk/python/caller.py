@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from tollgate import AuditPage, ChatRequest, CreateJob, CreateKey, ErrorEnvelope, VolcengineRequest
+from tollgate import AuditPage, ChatRequest, CreateJob, CreateKey, ErrorEnvelope, RekeyRequest, VolcengineRequest
 from tollgate.client import Tollgate
 from tollgate.exceptions import ForbiddenException
 
@@ -42,11 +42,23 @@ for _ in range(100):
     time.sleep(0.2)
 assert job.state == "succeeded" and job.counts.succeeded == 1, job
 assert client.jobs.list_items(job.id).items[0].result.body["choices"]
+assert b"\nevent: " in client.jobs.follow(job.id)
+
+used = client.me.get_usage()
+assert any(item.model == "gpt-4o-mini" and item.output_tokens > 0 for item in used.items), used
+spent = admin.usage.get(from_=used.from_, to=used.to, group_by="key", key=key.id)
+assert len(spent.items) == 1 and spent.items[0].calls == sum(item.calls for item in used.items), spent
 
 page = admin.audit.list(limit=5)
 assert isinstance(page, AuditPage) and len(page.items) == 5 and page.next_cursor, page
 assert admin.audit.list(limit=5, cursor=page.next_cursor).items[0].id == page.items[-1].id - 1
 assert admin.audit.list(event="intent", order="asc").items[0].additional_properties["operation"]
+checkpoint = admin.audit.get_checkpoint()
+assert checkpoint.seq >= page.items[0].id and checkpoint.public_key in checkpoint.text, checkpoint
+
+assert admin.operator.download_backup().startswith(b"tollgate backup\n")
+assert admin.operator.rekey(RekeyRequest(deep=True)).master_key == "current"
+assert client.me.get_key().id == key.id
 
 try:
     client.keys.create(CreateKey(description="not mine to make"))

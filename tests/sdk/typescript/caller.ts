@@ -40,12 +40,26 @@ async function main(): Promise<void> {
   assert.equal(job.counts.succeeded, 1);
   const { items } = await client.jobs.listItems({ id: job.id });
   assert.ok(items[0].result?.body.choices);
+  const events = await client.jobs.follow({ id: job.id });
+  assert.match((await events?.text()) ?? "", /^event: /m);
+
+  const used = await client.me.getUsage();
+  assert.ok(used.items.some((item) => item.model === "gpt-4o-mini" && item.outputTokens > 0));
+  const spent = await admin.usage.get({ from: used.from, to: used.to, groupBy: "key", key: key.id });
+  assert.deepEqual(spent.items.map((item) => item.calls), [used.items.reduce((calls, item) => calls + item.calls, 0)]);
 
   const page = await admin.audit.list({ limit: 5 });
   assert.equal(page.items.length, 5);
   const next = await admin.audit.list({ limit: 5, cursor: page.nextCursor ?? undefined });
   assert.equal(next.items[0].id, page.items[4].id - 1);
   assert.ok((await admin.audit.list({ event: "intent", order: Order.Asc })).items[0].operation);
+  const checkpoint = await admin.audit.getCheckpoint();
+  assert.ok(checkpoint.seq >= page.items[0].id && checkpoint.text.includes(checkpoint.publicKey));
+
+  const backup = await admin.operator.downloadBackup();
+  assert.match(await backup.text(), /^tollgate backup\n/);
+  assert.equal((await admin.operator.rekey({ rekeyRequest: { deep: true } })).masterKey, "current");
+  assert.equal((await client.me.getKey()).id, key.id);
 
   const refused = await client.keys.create({ createKey: {} }).catch((error: unknown) => error);
   assert.ok(refused instanceof ResponseError);

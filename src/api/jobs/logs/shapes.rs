@@ -177,6 +177,9 @@ impl PostedLine {
                 return wrong(field, "it has at most 256 bytes");
             }
         }
+        if self.duration_ms.is_some_and(|duration| duration > MOST_DURATION_MS) {
+            return wrong("duration_ms", "duration_ms is at most 9223372036854775807");
+        }
         let at = match self.at.as_deref().map(str::parse) {
             None => now,
             Some(Ok(at)) => at,
@@ -302,6 +305,8 @@ const MOST_CATEGORY: usize = 64;
 const MOST_MESSAGE: usize = 8 << 10;
 const MOST_DETAILS: usize = 16 << 10;
 const MOST_NAME: usize = 256;
+/// What the document's 64 bits with a sign hold.
+const MOST_DURATION_MS: u64 = i64::MAX as u64;
 
 /// Most categories that a summary tells of: they are free text.
 const MOST_CATEGORIES: usize = 100;
@@ -349,6 +354,7 @@ mod tests {
             ("step", json!("x".repeat(257))),
             ("at", json!("yesterday")),
             ("duration_ms", json!(-1)),
+            ("duration_ms", json!(1_u64 << 63)),
             ("colour", json!("red")),
         ];
         for (field, value) in wrong {

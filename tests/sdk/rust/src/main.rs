@@ -7,7 +7,7 @@ use tollgate_client::Tollgate;
 use tollgate_client::apis::Error;
 use tollgate_client::apis::keys_api::CreateError;
 use tollgate_client::models::create_key::Scopes;
-use tollgate_client::models::{ChatRequest, CreateJob, CreateKey, Order, VolcengineRequest};
+use tollgate_client::models::{ChatRequest, CreateJob, CreateKey, Order, RekeyRequest, VolcengineRequest};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -76,6 +76,15 @@ async fn main() {
     let items = client.jobs().list_items(&job.id, None, None).await.unwrap();
     let result = items.items[0].result.clone().flatten().unwrap();
     assert!(result.body.unwrap()["choices"].is_array());
+    let events = client.jobs().follow(&job.id, None).await.unwrap();
+    assert!(events.text().await.unwrap().contains("\nevent: "));
+
+    let used = client.me().get_usage(None, None, None, None).await.unwrap();
+    assert!(used.items.iter().any(|item| item.output_tokens > 0));
+    let (from, to) = (Some(used.from.as_str()), Some(used.to.as_str()));
+    let spent = admin.usage().get(from, to, Some("key"), Some(&key.id), None, None, None).await.unwrap();
+    assert_eq!(spent.items.len(), 1);
+    assert_eq!(spent.items[0].calls, used.items.iter().map(|item| item.calls).sum::<i64>());
 
     let page = admin.audit().list(Some(5), None, None, None).await.unwrap();
     assert_eq!(page.items.len(), 5);
@@ -83,6 +92,14 @@ async fn main() {
     assert_eq!(next.items[0].id, page.items[4].id - 1);
     let intents = admin.audit().list(None, None, Some("intent"), Some(Order::Asc)).await.unwrap();
     assert!(!intents.items.is_empty());
+    let checkpoint = admin.audit().get_checkpoint().await.unwrap();
+    assert!(checkpoint.seq >= page.items[0].id && checkpoint.text.contains(&checkpoint.public_key));
+
+    let backup = admin.operator().download_backup().await.unwrap();
+    assert!(backup.bytes().await.unwrap().starts_with(b"tollgate backup\n"));
+    let deep = RekeyRequest { deep: Some(Some(true)) };
+    assert_eq!(admin.operator().rekey(Some(deep)).await.unwrap().master_key, "current");
+    assert_eq!(client.me().get_key().await.unwrap().id, key.id);
 
     let Err(Error::ResponseError(refused)) = client.keys().create(Some(CreateKey::new())).await else {
         panic!("a key without the scope made a key")
