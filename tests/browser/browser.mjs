@@ -43,7 +43,11 @@ export async function open(browser, { width = 1280, height = 1000, ...options } 
     if (["error", "warning"].includes(message.type())) complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(error.message));
-  const picture = (name, whole = true) => page.screenshot({ path: `${process.env.PICTURES}/${name}.png`, fullPage: whole });
+  const picture = async (name, whole = true) => {
+    // What sticks to the top of the window stands where it was scrolled to otherwise.
+    if (whole) await page.evaluate(() => scrollTo(0, 0));
+    await page.screenshot({ path: `${process.env.PICTURES}/${name}.png`, fullPage: whole });
+  };
   return { context, page, strangers, complaints, picture };
 }
 

@@ -165,7 +165,7 @@ test("an account that is refused shows why, and all that failed are reset at onc
   await page.getByText("the upstream refused its credential").first().waitFor();
   await screen.picture("console-accounts-failed");
   await page.getByRole("button", { name: /^Reset \d failed/ }).click();
-  await said("may be used again");
+  await said("1 account may be used again.");
   await page.getByText("the upstream refused its credential").first().waitFor({ state: "detached" });
 });
 
@@ -293,6 +293,8 @@ test("the log book is filtered, searched, read further and opened", async () => 
   const shown = await page.locator(".entry").count();
   await button("Load older entries").click();
   await page.waitForFunction((count) => document.querySelectorAll(".entry").length > count, shown);
+  // What was refused does not look as if it had gone well.
+  await page.locator(".entry", { hasText: "refused · HTTP 400" }).first().locator(".pill-bad").waitFor();
 });
 
 test("the log book is verified, also against a head that was kept", async () => {
@@ -325,6 +327,9 @@ test("usage is drawn by day, by model and by key, and read with the arrow keys",
   await page.locator(".plot").focus();
   await page.keyboard.press("End");
   await page.locator(".readout", { hasText: "gpt-4o-mini" }).waitFor();
+  // Nobody makes half a call.
+  const scale = await page.locator(".plot text[text-anchor=end]").allTextContents();
+  assert.deepEqual(scale.filter((text) => text.includes(".")), []);
   await page.getByLabel("Group by").selectOption("key");
   await page.getByRole("row").filter({ hasText: "sandbox client" }).waitFor();
   await page.getByLabel("Measure").selectOption("tokens");

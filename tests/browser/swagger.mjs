@@ -1,8 +1,10 @@
 // Swagger UI of `tollgate sandbox`, used as a person would: authorise once, then *Try it out* with what is prefilled.
 
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { ask, launch, open, sandbox } from "./browser.mjs";
+import { setTimeout as pause } from "node:timers/promises";
+import { ask, heal, launch, misbehave, open, sandbox } from "./browser.mjs";
 
 let browser;
 let docs;
@@ -11,7 +13,7 @@ let page;
 /** The group of every operation, by the document. */
 const groups = new Map();
 
-/** The groups of which something was tried, and the one that is unfolded. */
+/** The operations that were tried, and the group that is unfolded. */
 const tried = new Set();
 let unfolded;
 
@@ -25,7 +27,10 @@ before(async () => {
   }
 });
 
-after(() => browser?.close());
+after(async () => {
+  await heal();
+  await browser?.close();
+});
 
 /** Unfolds a group and folds the one before: Swagger UI draws everything anew at every step, and so draws little. */
 async function unfold(group) {
@@ -62,9 +67,19 @@ async function tryOut(operation, { body, ...parameters } = {}) {
   const status = Number((await answer.locator(".response .response-col_status").first().innerText()).match(/\d+/)[0]);
   const code = answer.locator(".highlight-code code, pre code").first();
   const text = (await code.count()) ? await code.innerText() : "";
-  tried.add(groups.get(operation));
+  tried.add(operation);
   await block.locator(".opblock-summary-control").click();
   return { status, text };
+}
+
+/** Asks for something until it is as wished. */
+async function until(path, wished) {
+  for (let asked = 0; asked < 120; asked += 1) {
+    const { body } = await ask(path);
+    if (wished(body)) return;
+    await pause(250);
+  }
+  assert.fail(`${path} has not become what was waited for`);
 }
 
 test("the page opens with a title, a language and every group", async () => {
@@ -157,6 +172,7 @@ for (const [operation, expected] of [
   ["me_getUsage", 200],
   ["keys_create", 201],
   ["keys_list", 200],
+  ["keys_importRows", 200],
   ["operator_listTasks", 200],
   ["usage_get", 200],
   ["audit_list", 200],
@@ -165,6 +181,9 @@ for (const [operation, expected] of [
   ["queues_list", 200],
   ["operator_listJobs", 200],
   ["operator_getInfo", 200],
+  ["operator_createBackup", 200],
+  ["operator_downloadBackup", 200],
+  ["operator_rekey", 200],
   ["operator_getRekey", 200],
   ["probes_getHealth", 200],
   ["probes_getReadiness", 200],
@@ -182,7 +201,7 @@ test("Try it out follows a job from its submission to its end", async () => {
   const body = { delay: 600, items: [{ operation: "chat.completions", body: chat }] };
   const submitted = await tryOut("jobs_create", { body });
   const { id } = JSON.parse(submitted.text);
-  for (const [operation, expected, more] of [
+  for (const [operation, expected] of [
     ["jobs_get", 200],
     ["jobs_listItems", 200],
     ["jobs_log", 202],
@@ -197,9 +216,24 @@ test("Try it out follows a job from its submission to its end", async () => {
     ["jobs_follow", 200],
     ["operator_followJob", 200],
   ]) {
-    const { status, text } = await tryOut(operation, { id, ...more });
+    const { status, text } = await tryOut(operation, { id });
     assert.equal(status, expected, `${operation}: ${text}`);
   }
+});
+
+test("Try it out tries what failed again, and cancels the job of somebody", async () => {
+  const body = { model: "gpt-4o-mini", messages: [{ role: "user", content: "Hello" }] };
+  await misbehave({ on: "/v1/chat/completions", times: null, then: { kind: "answer", status: 400 } });
+  const { body: failing } = await ask("/v1/jobs", { body: { items: [{ operation: "chat.completions", body }] } });
+  for (const operation of ["jobs_retry", "operator_retryJob"]) {
+    await until(`/v1/jobs/${failing.id}`, ({ finished_at: ended }) => ended);
+    const { status, text } = await tryOut(operation, { id: failing.id });
+    assert.equal(status, 200, `${operation}: ${text}`);
+  }
+  await heal();
+  const { body: waiting } = await ask("/v1/jobs", { body: { delay: 600, items: [{ operation: "chat.completions", body }] } });
+  const { status, text } = await tryOut("operator_cancelJob", { id: waiting.id });
+  assert.equal(status, 200, text);
 });
 
 test("Try it out makes, changes, replaces and revokes a key", async () => {
@@ -221,6 +255,7 @@ test("Try it out adds an upstream with an account and a model, uses their switch
   assert.equal(added.status, 201, added.text);
   const { id: account } = JSON.parse((await tryOut("accounts_add", { id: "vllm" })).text);
   for (const [operation, parameters] of [
+    ["accounts_addMany", { id: "vllm" }],
     ["accounts_list", { id: "vllm" }],
     ["accounts_disable", { id: "vllm", account }],
     ["accounts_enable", { id: "vllm", account }],
@@ -253,11 +288,13 @@ test("Try it out pauses, drains and resumes a queue, and looks for its dead lett
   }
 });
 
-test("Try it out makes a film, asks for it and removes it", async () => {
+test("Try it out makes a film, asks for it, fetches and removes it", async () => {
   const { status, text } = await tryOut("videos_create");
   assert.equal(status, 200, text);
   const { id } = JSON.parse(text);
   assert.equal((await tryOut("videos_get", { id })).status, 200);
+  await until(`/v1/videos/${id}`, ({ status }) => status === "completed");
+  assert.equal((await tryOut("videos_download", { id })).status, 200);
   assert.equal((await tryOut("videos_remove", { id })).status, 200);
 });
 
@@ -266,8 +303,35 @@ test("Try it out exports the log book", async () => {
   assert.equal(status, 200);
 });
 
-test("something of every group was tried", async () => {
-  assert.deepEqual([...new Set(groups.values())].filter((group) => !tried.has(group)), []);
+test("Try it out resolves an unknown outcome", async () => {
+  await misbehave({ on: "CVSync2AsyncSubmitTask", times: 1, then: { kind: "reset" } });
+  await ask("/v1/submit", { key: sandbox.secret_key, body: { req_key: "jimeng_t2i_v40", prompt: "a lighthouse" } });
+  const { body: settled } = await ask("/admin/audit?event=settlement");
+  const { intent } = settled.items.find(({ outcome }) => outcome === "unknown");
+  const { status, text } = await tryOut("audit_resolve", { id: intent });
+  assert.equal(status, 200, text);
+});
+
+test("Try it out asks for the checkpoint of a day, and is told that nothing was written on it", async () => {
+  const { status, text } = await tryOut("audit_getDayCheckpoint", { day: "2026-01-01" });
+  assert.equal(status, 404, text);
+  assert.match(text, /no entry of 2026-01-01/);
+  assert.match(docs.complaints.pop(), /status of 404/);
+});
+
+test("Try it out reads the key file again", async () => {
+  // Where `tollgate sandbox` has the relay look for it.
+  const file = sandbox.database.replace(/\.redb$/, ".keys.txt");
+  for (const [keys, accounts] of [["sk-of-a-file\n", 1], ["\n", 0]]) {
+    await writeFile(file, keys);
+    const { status, text } = await tryOut("accounts_reload");
+    assert.equal(status, 200, text);
+    assert.equal(JSON.parse(text).accounts, accounts);
+  }
+});
+
+test("every operation was tried", () => {
+  assert.deepEqual([...groups.keys()].filter((operation) => !tried.has(operation)), []);
 });
 
 test("nothing was asked of anybody else, and the browser had nothing to complain of", () => {

@@ -27,7 +27,7 @@ export function accounts({ relay, root, signal }) {
 
   function draw(upstreams) {
     const failed = upstreams.flatMap(({ pool }) => pool).filter(({ state, reason }) => state !== "active" && reason !== "operator").length;
-    const reset = () => act(() => relay.post("admin/reset-failed-keys"), (done) => `${done.message}.`).then(view.refresh);
+    const reset = () => act(() => relay.post("admin/reset-failed-keys"), ({ reset }) => `${plural(reset, "account")} may be used again.`).then(view.refresh);
     return [
       head(
         "Accounts",
@@ -35,9 +35,9 @@ export function accounts({ relay, root, signal }) {
         button(failed ? `Reset ${plural(failed, "failed account")}` : "Reset failed", reset, [], { disabled: failed === 0 }),
       ),
       upstreams.length === 0 && h("div", { class: "card" }, empty("No upstreams", "The environment or `tollgate upstream add` defines them.")),
-      upstreams.map((upstream) =>
+      h("div", { class: "pools", key: "pools" }, upstreams.map((upstream) =>
         section(upstream.id, `${upstream.base_url} · ${words(upstream.protocol)} · ${upstream.source === "environment" ? "from the environment" : "from the store"} · ${span(upstream.timeout_seconds)} timeout`, pool(upstream)),
-      ),
+      )),
     ];
   }
 

@@ -11,6 +11,8 @@ const PAGE = 60;
 /** A large book takes its time to be walked. */
 const LONG = 600_000;
 const EVENTS = ["intent", "settlement", "task", "admin", "refusals", "rerouted", "consumed", "charged", "resolved", "started", "pruned"];
+/** What the outcome of a call comes to. */
+const TONES = { succeeded: "ok", refused: "bad", rejected: "bad", not_sent: "warn", unknown: "warn" };
 /** What every entry has, and its line tells already. */
 const PLAIN = ["id", "event", "at"];
 
@@ -77,7 +79,7 @@ export function book({ relay, root, signal }) {
     return h(
       "details",
       { class: "entry", key: entry.id },
-      h("summary", {}, h("span", { class: "seq" }, count(entry.id)), h("span", {}, pill(entry.event)), h("span", { class: "what break" }, sentence(entry)), h("span", { class: "soft small" }, at(entry.at))),
+      h("summary", {}, h("span", { class: "seq" }, count(entry.id)), h("span", {}, eventPill(entry)), h("span", { class: "what break" }, sentence(entry)), h("span", { class: "soft small" }, at(entry.at))),
       facts(Object.entries(entry).filter(([name]) => !PLAIN.includes(name)).map(([name, value]) => [words(name), value && typeof value === "object" ? JSON.stringify(value) : value === null ? null : String(value)])),
       unknown && h("div", { class: "entry-tools" }, button("Resolve…", () => resolve(entry), ["small"])),
     );
@@ -122,6 +124,11 @@ function verdict({ intact, first, head: newest, broken, proves, does_not_prove: 
     h("p", { class: "soft" }, "Not proved: ", unproven),
     copyable("Head to keep outside", `${newest.seq}:${newest.digest}`),
   ];
+}
+
+/** The event of an entry: that a call was settled is good news only when it succeeded. */
+export function eventPill({ event, outcome }) {
+  return event === "settlement" ? pill(event, TONES[outcome]) : pill(event);
 }
 
 /** An entry in a line. */

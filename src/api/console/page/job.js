@@ -152,7 +152,7 @@ function answer(item) {
   const moment = item.finished_at ?? item.wake_at;
   return [
     item.error ? [h("span", { class: "strong" }, item.error.code), h("span", { class: "under break" }, item.error.message)] : item.status && `HTTP ${item.status}`,
-    moment && h("span", { class: "under" }, item.finished_at ? "" : "next ", when(moment)),
+    moment && h("span", { class: "under" }, item.finished_at ? "" : "due ", when(moment)),
   ];
 }
 

@@ -5,7 +5,7 @@ import { at, compact, count, money, plural, span, when, words } from "./format.j
 import { live } from "./live.js";
 import { empty, facts, head, pill, section } from "./parts.js";
 import { REASONS } from "./accounts.js";
-import { sentence } from "./book.js";
+import { eventPill, sentence } from "./book.js";
 import { everything } from "./table.js";
 
 const PERIOD = 4000;
@@ -126,7 +126,7 @@ function about(info) {
 
 function latest(entries) {
   if (entries.length === 0) return h("div", { class: "card" }, empty("An empty book", "The first call will be its first entry."));
-  const rows = entries.map((entry) => h("li", { key: entry.id }, pill(entry.event), h("span", { class: "break" }, sentence(entry)), h("span", { class: "soft small" }, at(entry.at))));
+  const rows = entries.map((entry) => h("li", { key: entry.id }, eventPill(entry), h("span", { class: "break" }, sentence(entry)), h("span", { class: "soft small" }, at(entry.at))));
   return h("ul", { class: "card rows" }, rows);
 }
 
