@@ -1,9 +1,11 @@
-# Sourced by the scripts that drive `tollgate sandbox` from outside, from the root of the clone.
+# Sourced by the scripts that drive `tollgate` from outside, from the root of the clone: what they install, and the sandbox.
 #
 # TOLLGATE_BIN names a binary to drive instead of a fresh debug build.
 
 readonly target=${CARGO_TARGET_DIR:-$PWD/target}
 
+# What the script leaves with: 1 after anything failed.
+status=0
 sandbox=
 run=$(mktemp -d "${TMPDIR:-/tmp}/tollgate-sandbox.XXXXXX")
 trap 'stop_sandbox || true; rm -rf "$run"' EXIT
@@ -15,6 +17,18 @@ fresh() {
     local stamp=$1
     shift
     cat "$@" | cmp --silent - "$stamp"
+}
+
+# install_python_packages FROM TO: what FROM/requirements.txt pins, installed in the virtual environment TO and used again
+# while it stays the same.
+install_python_packages() {
+    local list=$1/requirements.txt to=$2
+    if ! fresh "$to/installed" "$list"; then
+        rm -rf "$to"
+        python3 -m venv "$to"
+        "$to/bin/pip" --disable-pip-version-check install --quiet --requirement "$list"
+        cp "$list" "$to/installed"
+    fi
 }
 
 # install_node_packages FROM TO: what FROM/package-lock.json pins, installed in TO and used again while it stays the same.
@@ -38,18 +52,23 @@ apt_install() {
             apt-get install --quiet=2 --yes --no-install-recommends "$@" >/dev/null
 }
 
+# find_tollgate: makes TOLLGATE_BIN the whole path of the program, and builds it where nobody named one.
+find_tollgate() {
+    if [[ -z ${TOLLGATE_BIN:-} ]]; then
+        cargo build --locked --bin tollgate
+        TOLLGATE_BIN=$target/debug/tollgate
+    fi
+    TOLLGATE_BIN=$(realpath "$TOLLGATE_BIN")
+}
+
 # start_sandbox OPTION…: starts it on a free port and exports its one line of JSON as TOLLGATE_SANDBOX.
 start_sandbox() {
-    local binary=${TOLLGATE_BIN:-}
-    if [[ -z $binary ]]; then
-        cargo build --locked --bin tollgate
-        binary=$target/debug/tollgate
-    fi
-    binary=$(realpath "$binary")
+    find_tollgate
     # In an empty folder, so that no `.env` of the clone is read. The line comes
     # through a pipe that stays open as long as the sandbox runs.
+    rm -f "$run/announcement"
     mkfifo "$run/announcement"
-    (cd "$run" && exec "$binary" sandbox --json --listen 127.0.0.1:0 "$@") >"$run/announcement" 2>"$run/log" &
+    (cd "$run" && exec "$TOLLGATE_BIN" sandbox --json --listen 127.0.0.1:0 "$@") >"$run/announcement" 2>"$run/log" &
     sandbox=$!
     exec 3<"$run/announcement"
     if ! IFS= read -r -t 30 -u 3 TOLLGATE_SANDBOX; then
@@ -81,6 +100,18 @@ stop_sandbox() {
         kill -KILL "$pid" 2>/dev/null
     ) &
     wait "$pid"
+}
+
+# leave: stops the sandbox if one runs and leaves with `status`, after the end of the sandbox's log if anything failed.
+leave() {
+    local code=0
+    stop_sandbox || code=$?
+    if ((code != 0)); then
+        echo "the sandbox left with $code" >&2
+        status=1
+    fi
+    ((status == 0)) || show_log
+    exit "$status"
 }
 
 show_log() {

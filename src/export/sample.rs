@@ -50,6 +50,7 @@ fn usd(microunits: u64) -> Money {
 }
 
 /// One of every kind, an intent with little to tell and one with everything among them.
+#[expect(clippy::too_many_lines, reason = "a list: one kind of entry after the other")]
 pub(super) fn entries() -> Vec<Logged> {
     let account = AccountId::from_bits(7);
     let intent = Intent {

@@ -72,6 +72,18 @@ impl Event {
     }
 }
 
+impl Event {
+    /// The outcome of a call that it tells, if it tells one.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Settlement(settlement) => Some(settlement.outcome),
+            Self::Resolved(resolution) => Some(resolution.outcome),
+            _ => None,
+        }
+    }
+}
+
 /// The record before a paid call. Bodies are not stored: a keyed digest is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {

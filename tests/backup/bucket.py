@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import boto3
@@ -93,8 +94,6 @@ def check(program: str, folder: Path, endpoint: str) -> None:
 
 def distinct_seconds(number: int):
     """Names of backups tell seconds."""
-    import time
-
     for index in range(number):
         if index:
             time.sleep(1.1)

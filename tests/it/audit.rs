@@ -68,6 +68,29 @@ async fn a_filter_shows_one_kind_of_event() {
 }
 
 #[tokio::test]
+async fn a_filter_shows_the_calls_that_wait_for_a_person() {
+    let relay = Relay::start().await;
+    let alice = relay.client("alice").await;
+    alice.submit(&submit_body("audit-sound")).await;
+    relay.upstream.faults().push(Rule::any(Fault::Reset)).unwrap();
+    alice.submit(&submit_body("audit-lost")).await;
+    let operator = relay.operator();
+
+    let page = operator.get("/admin/audit?outcome=unknown").await.json();
+
+    let items = page["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{page}");
+    assert_eq!(
+        (&items[0]["event"], &items[0]["outcome"]),
+        (&json!("settlement"), &json!("unknown"))
+    );
+    operator
+        .get("/admin/audit?outcome=lost")
+        .await
+        .assert_error(400, "VALIDATION_FAILED");
+}
+
+#[tokio::test]
 async fn an_entry_tells_of_a_call_what_is_not_secret() {
     let relay = Relay::start().await;
     let alice = relay

@@ -280,7 +280,10 @@ async fn routes_are_labelled_by_their_patterns() {
 
 /// A relay that has seen a success, a replay, a conflict, a wait, a refusal, a retry and a lost answer.
 async fn mixed() -> Relay {
+    let folder = tempfile::tempdir().unwrap();
     let relay = Relay::build()
+        .with("BACKUP_URL", folder.path().to_str().unwrap())
+        .with("BACKUP_EVERY", "0")
         .with("UPSTREAM_MAX_RUNNING_TASKS", "50")
         .with("PER_KEY_MAX_QUEUE", "1")
         .start()
@@ -319,6 +322,8 @@ async fn mixed() -> Relay {
         alice.submit(&fourth)
     );
     relay.stranger().get("/health").await;
+    let backed_up = operator.post("/admin/backup", "").await;
+    assert_eq!(backed_up.status, 200, "{}", backed_up.text());
     relay
 }
 

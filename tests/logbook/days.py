@@ -99,6 +99,8 @@ calls = sum(row[4] for row in results[1])
 settled = figures(expected)["events"]["settlement"]
 unknown = figures(expected)["outcomes"]["unknown"]
 assert (calls, len(results[2])) == (settled, unknown), (calls, settled, len(results[2]), unknown)
+cost = round(sum(row[3] for row in results[3]) * 1e6)
+assert cost == figures(expected)["cost_microunits"] > 0, (cost, figures(expected))
 for checkpoint in AUDIT.glob("*.checkpoint"):
     root = bytes(32)
     for line in checkpoint.with_suffix(".ndjson").open("rb"):

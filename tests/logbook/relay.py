@@ -10,12 +10,13 @@ TIMEOUT = 60
 """Seconds, for one request and for one run of the program."""
 
 
-def ask(url, key, body=None):
+def ask(url, key, body=None, method=None):
     """The answer to a request as JSON, whatever its status, with that status."""
     request = urllib.request.Request(
         url,
         data=None if body is None else json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        method=method,
     )
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:

@@ -17,6 +17,7 @@ entries = whole_book(URL, ADMIN_KEY)
 last = entries[-1]["id"]
 expected = listed(entries)
 assert set(figures(expected)["outcomes"]) == {"succeeded", "rejected", "unknown"}, figures(expected)["outcomes"]
+assert {"charged", "restored"} <= set(figures(expected)["events"]), figures(expected)["events"]
 
 for kind, reader in (("parquet", "read_parquet('{}')"), ("ndjson", "read_ndjson('{}', sample_size = -1)")):
     file = RUN / f"book.{kind}"

@@ -10,7 +10,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAMES = {"id": "seq", "at": "time", "duration_us": "duration_micros"}
 """What is called otherwise in the table, where every name is one that SQL knows."""
 
-MOMENTS = ("time", "since")
+MOMENTS = ("time", "since", "restored_at", "backup_at")
+
+SUMMED = ("duration_micros", "input_tokens", "output_tokens", "body_bytes", "cost_microunits", "reserved_microunits")
 
 
 def read(source):
@@ -30,7 +32,11 @@ def listed(entries):
     """The same rows, made of what `GET /admin/audit` lists."""
     rows = []
     for entry in entries:
-        row = {NAMES.get(name, name): value for name, value in entry.items() if value not in (None, {})}
+        # What was held of a budget is flat in the table.
+        reserved = entry.get("reserved") or {}
+        flat = {**entry, "reserved": None, "reserved_microunits": reserved.get("microunits")}
+        flat["currency"] = reserved.get("currency", entry.get("currency"))
+        row = {NAMES.get(name, name): value for name, value in flat.items() if value not in (None, {})}
         for name in MOMENTS:
             if name in row:
                 row[name] = micros(row[name])
@@ -58,11 +64,7 @@ def figures(rows):
         value: sum(row.get(name) == value for row in rows) for value in {row[name] for row in rows if name in row}
     }
     total = lambda name: sum(row.get(name, 0) for row in rows)
-    return {
-        "events": count("event"),
-        "outcomes": count("outcome"),
-        **{name: total(name) for name in ("duration_micros", "input_tokens", "output_tokens", "body_bytes")},
-    }
+    return {"events": count("event"), "outcomes": count("outcome"), **{name: total(name) for name in SUMMED}}
 
 
 def asked(source):
@@ -71,10 +73,9 @@ def asked(source):
         group = lambda name: dict(
             engine.execute(f"SELECT {name}, count(*) FROM {source} WHERE {name} IS NOT NULL GROUP BY 1").fetchall()
         )
-        names = ("duration_micros", "input_tokens", "output_tokens", "body_bytes")
-        sums = engine.execute("SELECT " + ", ".join(f"sum({name})" for name in names) + f" FROM {source}").fetchone()
+        sums = engine.execute("SELECT " + ", ".join(f"sum({name})" for name in SUMMED) + f" FROM {source}").fetchone()
         return {
             "events": group("event"),
             "outcomes": group("outcome"),
-            **{name: int(value or 0) for name, value in zip(names, sums)},
+            **{name: int(value or 0) for name, value in zip(SUMMED, sums)},
         }

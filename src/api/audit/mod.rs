@@ -16,6 +16,8 @@ use super::guard::{Authorized, NoBody, ToAdmin};
 use super::schema::AuditEntry;
 use super::{Tag, page};
 use crate::crypto::digest::Digest;
+use crate::model::outcome::Outcome;
+use crate::model::record::Event;
 use crate::record::{Resolve, Verdict};
 use crate::store::audit::{self, Logged, Order, Walk};
 use crate::store::chain::Link;
@@ -108,6 +110,9 @@ impl AuditApi {
         /// Only entries of this event: `intent`, `settlement`, `task`, `admin`, `refusals`, `pruned`, `started`, `resolved`,
         /// `rerouted`, `consumed`, `charged`, `restored`.
         event: Query<Option<String>>,
+        /// Only entries that tell of this outcome of a call: `succeeded`, `refused`, `not_sent`, `rejected`, `unknown`. One that
+        /// was unknown and decided since is told twice: as it was settled, and as it was resolved.
+        outcome: Query<Option<String>>,
         /// `desc` (newest first) or `asc`.
         order: Query<Option<String>>,
     ) -> Result<Json<AuditPage>, ApiError> {
@@ -120,11 +125,14 @@ impl AuditApi {
         let key = &authorized.services.store.keyring().cursor;
         let first = if order == Order::Falling { u64::MAX } else { 0 };
         let from = page::place(key, "audit", cursor.0.as_deref())?.unwrap_or(first);
-        let wanted = event.0;
+        let wanted = Filter {
+            event: event.0,
+            outcome: outcome.0.as_deref().map(outcome_named).transpose()?,
+        };
         let (found, next) = authorized
             .services
             .store
-            .read_aside(move |rows| search(rows, from, order, limit, wanted.as_deref()))
+            .read_aside(move |rows| search(rows, from, order, limit, &wanted))
             .await?;
         Ok(Json(AuditPage {
             items: found.into_iter().map(|logged| AuditEntry(view(&logged))).collect(),
@@ -266,14 +274,35 @@ impl AuditApi {
     }
 }
 
-/// A page of entries of one event, or of all. It looks at no more than [`SCAN`] entries, so a rare event may give a
+/// Which entries a list shows.
+struct Filter {
+    event: Option<String>,
+    outcome: Option<Outcome>,
+}
+
+impl Filter {
+    fn takes(&self, event: &Event) -> bool {
+        let is_of_event = self.event.as_ref().is_none_or(|wanted| wanted == event.label());
+        is_of_event && self.outcome.is_none_or(|wanted| event.outcome() == Some(wanted))
+    }
+}
+
+fn outcome_named(label: &str) -> Result<Outcome, ApiError> {
+    let mut outcomes = Outcome::ALL.into_iter();
+    outcomes.find(|outcome| outcome.label() == label).ok_or_else(|| {
+        let known = Outcome::ALL.map(Outcome::label).join(", ");
+        ApiError::validation(format!("outcome is one of {known}")).about("outcome")
+    })
+}
+
+/// A page of the entries that are wanted. It looks at no more than [`SCAN`] entries, so a rare event may give a
 /// short page with a cursor.
 fn search(
     rows: &mut crate::store::Reader,
     from: u64,
     order: Order,
     limit: usize,
-    event: Option<&str>,
+    wanted: &Filter,
 ) -> Result<(Vec<Logged>, Option<u64>), StoreError> {
     let mut found = Vec::new();
     let (mut at, mut seen) = (from, 0);
@@ -286,7 +315,7 @@ fn search(
                 Order::Falling => logged.seq.checked_sub(1),
             };
             seen += 1;
-            if event.is_none_or(|event| logged.entry.event.label() == event) {
+            if wanted.takes(&logged.entry.event) {
                 found.push(logged);
             }
             let Some(next) = next else { return Ok((found, None)) };

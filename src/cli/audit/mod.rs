@@ -72,6 +72,9 @@ pub(super) struct List {
     /// Only events of this kind, such as intent, settlement, task, admin, refusals
     #[arg(long)]
     event: Option<String>,
+    /// Only entries that tell of this outcome of a call, such as unknown
+    #[arg(long)]
+    outcome: Option<String>,
     /// Which come first
     #[arg(long, value_enum, default_value_t = Order::Newest)]
     first: Order,
@@ -223,6 +226,7 @@ impl List {
             ("limit", Some(limit.as_str())),
             ("cursor", self.cursor.as_deref()),
             ("event", self.event.as_deref()),
+            ("outcome", self.outcome.as_deref()),
             ("order", Some(self.first.label())),
         ];
         Page::get(target, AUDIT, &filters).await
