@@ -81,11 +81,11 @@ public final class Caller {
     var calls = used.getItems().stream().mapToLong(item -> item.getCalls()).sum();
     check(spent.getItems().size() == 1 && spent.getItems().get(0).getCalls() == calls, spent);
 
-    var page = admin.audit().list(5L, null, null, null);
+    var page = admin.audit().list(5L, null, null, null, null);
     check(page.getItems().size() == 5, page);
-    var next = admin.audit().list(5L, page.getNextCursor(), null, null);
+    var next = admin.audit().list(5L, page.getNextCursor(), null, null, null);
     check(next.getItems().get(0).getId() == page.getItems().get(4).getId() - 1, next);
-    var intents = admin.audit().list(null, null, "intent", Order.ASC);
+    var intents = admin.audit().list(null, null, "intent", null, Order.ASC);
     check(intents.getItems().get(0).getAdditionalProperty("operation") != null, intents);
     var checkpoint = admin.audit().getCheckpoint();
     check(checkpoint.getSeq() >= page.getItems().get(0).getId(), checkpoint);

@@ -306,7 +306,7 @@ const MOST_MESSAGE: usize = 8 << 10;
 const MOST_DETAILS: usize = 16 << 10;
 const MOST_NAME: usize = 256;
 /// What the document's 64 bits with a sign hold.
-const MOST_DURATION_MS: u64 = i64::MAX as u64;
+const MOST_DURATION_MS: u64 = i64::MAX.unsigned_abs();
 
 /// Most categories that a summary tells of: they are free text.
 const MOST_CATEGORIES: usize = 100;

@@ -86,11 +86,11 @@ async fn main() {
     assert_eq!(spent.items.len(), 1);
     assert_eq!(spent.items[0].calls, used.items.iter().map(|item| item.calls).sum::<i64>());
 
-    let page = admin.audit().list(Some(5), None, None, None).await.unwrap();
+    let page = admin.audit().list(Some(5), None, None, None, None).await.unwrap();
     assert_eq!(page.items.len(), 5);
-    let next = admin.audit().list(Some(5), page.next_cursor.clone().flatten().as_deref(), None, None).await.unwrap();
+    let next = admin.audit().list(Some(5), page.next_cursor.clone().flatten().as_deref(), None, None, None).await.unwrap();
     assert_eq!(next.items[0].id, page.items[4].id - 1);
-    let intents = admin.audit().list(None, None, Some("intent"), Some(Order::Asc)).await.unwrap();
+    let intents = admin.audit().list(None, None, Some("intent"), None, Some(Order::Asc)).await.unwrap();
     assert!(!intents.items.is_empty());
     let checkpoint = admin.audit().get_checkpoint().await.unwrap();
     assert!(checkpoint.seq >= page.items[0].id && checkpoint.text.contains(&checkpoint.public_key));
