@@ -3,6 +3,7 @@
 use super::reader::Reader;
 use super::value::{self, Wrong};
 use crate::model::http_url::HttpUrl;
+use crate::model::object_url::{ObjectUrl, ObjectUrlError};
 use crate::model::secret::Secret;
 
 /// What opens S3-compatible object storage.
@@ -75,6 +76,28 @@ impl Aws {
                 Addressing::Path
             },
         }
+    }
+
+    /// The place of objects that a variable names, for what is called `folder` where its kind is kept in a folder.
+    ///
+    /// A bucket without credentials is a mistake: the first use of it may be hours away, when nobody looks.
+    pub(super) fn place(&self, reader: &mut Reader<'_>, variable: &str, folder: &str) -> Option<ObjectUrl> {
+        let url = reader.value(variable, |text| {
+            text.parse().map_err(|error: ObjectUrlError| {
+                Wrong::new(
+                    error.to_string(),
+                    format!("set a folder such as {folder}, or s3://bucket/prefix"),
+                )
+            })
+        })?;
+        if matches!(url, ObjectUrl::Bucket { .. }) && self.credentials.is_none() {
+            reader.mistake(
+                variable,
+                "names a bucket, but there are no credentials",
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            );
+        }
+        Some(url)
     }
 }
 

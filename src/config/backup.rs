@@ -24,29 +24,13 @@ impl Backup {
     pub(super) fn read(reader: &mut Reader<'_>, aws: &Aws) -> Option<Self> {
         let every = reader.value_or("BACKUP_EVERY", DAY, every);
         let keep = reader.value("BACKUP_KEEP", value::positive);
-        let url = reader.value("BACKUP_URL", place)?;
-        if matches!(url, ObjectUrl::Bucket { .. }) && aws.credentials.is_none() {
-            reader.mistake(
-                "BACKUP_URL",
-                "names a bucket, but there are no credentials",
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-            );
-        }
+        let url = aws.place(reader, "BACKUP_URL", "/data/backups")?;
         Some(Self {
             url,
             every,
             keep: keep.unwrap_or(KEPT),
         })
     }
-}
-
-fn place(text: &str) -> Result<ObjectUrl, Wrong> {
-    text.parse().map_err(|error: crate::model::object_url::ObjectUrlError| {
-        Wrong::new(
-            error.to_string(),
-            "set a folder such as /data/backups, or s3://bucket/prefix",
-        )
-    })
 }
 
 fn every(text: &str) -> Result<Duration, Wrong> {

@@ -1,5 +1,6 @@
 //! Where the days of the log book are exported to.
 
+use super::aws::Aws;
 use super::reader::Reader;
 use super::value::{self, Wrong};
 use crate::model::export::Format;
@@ -15,23 +16,14 @@ pub struct AuditExport {
 }
 
 impl AuditExport {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let url = reader.value("AUDIT_EXPORT_URL", url);
+    pub(super) fn read(reader: &mut Reader<'_>, aws: &Aws) -> Option<Self> {
+        let url = aws.place(reader, "AUDIT_EXPORT_URL", "/data/audit");
         let formats = reader.value("AUDIT_EXPORT_FORMAT", formats);
         Some(Self {
             url: url?,
             formats: formats.unwrap_or_else(|| vec![Format::Parquet]),
         })
     }
-}
-
-fn url(text: &str) -> Result<ObjectUrl, Wrong> {
-    text.parse().map_err(|error| {
-        Wrong::new(
-            format!("{error}"),
-            "set a folder such as /data/audit, or s3://bucket/prefix",
-        )
-    })
 }
 
 fn formats(text: &str) -> Result<Vec<Format>, Wrong> {
@@ -54,18 +46,31 @@ mod tests {
 
     fn read(vars: &MapVars) -> (Option<AuditExport>, usize) {
         let mut reader = Reader::new(vars);
-        let read = AuditExport::read(&mut reader);
+        let aws = Aws::read(&mut reader);
+        let read = AuditExport::read(&mut reader, &aws);
         (read, reader.mistakes.len())
     }
 
     #[test]
     fn days_are_exported_as_parquet_unless_told() {
-        let vars = MapVars::default().with("AUDIT_EXPORT_URL", "s3://bucket/audit");
+        let vars = MapVars::default().with("AUDIT_EXPORT_URL", "/data/audit");
         let export = read(&vars).0.unwrap();
         assert_eq!(export.formats, [Format::Parquet]);
-        assert_eq!(export.url.to_string(), "s3://bucket/audit");
+        assert_eq!(export.url.to_string(), "/data/audit");
         let both = vars.with("AUDIT_EXPORT_FORMAT", "ndjson, parquet, ndjson");
         assert_eq!(read(&both).0.unwrap().formats, [Format::Ndjson, Format::Parquet]);
+    }
+
+    #[test]
+    fn a_bucket_needs_credentials() {
+        let vars = MapVars::default().with("AUDIT_EXPORT_URL", "s3://bucket/audit");
+        assert_eq!(read(&vars).1, 1);
+        let vars = vars.with("AWS_ACCESS_KEY_ID", "id").with("AWS_SECRET_ACCESS_KEY", "x");
+        let (export, mistakes) = read(&vars);
+        assert_eq!(
+            (export.unwrap().url.to_string(), mistakes),
+            ("s3://bucket/audit".to_owned(), 0)
+        );
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Config {
         let models = ModelSettings::read(&mut reader);
         let webhook = Webhook::read(&mut reader);
         let aws = Aws::read(&mut reader);
-        let audit_export = AuditExport::read(&mut reader);
+        let audit_export = AuditExport::read(&mut reader, &aws);
         let backup = Backup::read(&mut reader, &aws);
         let telemetry = Telemetry::read(&mut reader);
         replaced::read(&mut reader);
