@@ -2,6 +2,7 @@
 
 use super::error::StartError;
 use super::{Outside, master_keys, store_path};
+use crate::backup::BackupError;
 use crate::backup::restore::{Replace, Restoration, RestoreReport};
 use crate::config::Config;
 use crate::crypto::seal::StoreId;
@@ -20,6 +21,11 @@ pub async fn restore(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<RestoreReport, StartError> {
     let path = store_path(&config.store.location)?;
+    if let ObjectUrl::Folder(folder) = source
+        && folder.is_dir()
+    {
+        return Err(BackupError::Folder { path: folder.clone() }.into());
+    }
     let outside = Outside::real()?;
     let missing = || ObjectError::Missing {
         place: source.to_string(),

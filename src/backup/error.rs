@@ -77,6 +77,12 @@ pub enum BackupError {
         /// What is wrong there.
         why: &'static str,
     },
+    /// It is not a file.
+    #[error("{} is a folder: name one of the backups in it", path.display())]
+    Folder {
+        /// What was named.
+        path: PathBuf,
+    },
     /// There is a store, and nobody said that it may be replaced.
     #[error("{} holds a store; stop the server and say --force to replace it (it is kept beside)", path.display())]
     Occupied {

@@ -148,13 +148,7 @@ impl Restoration<'_> {
             path: path.to_owned(),
             source,
         };
-        let kept = predecessor.as_ref().map(|_| kept_path(self.path, restored.at));
-        if let Some(kept) = &kept {
-            // A second name at first, so that at no moment there is no store; where a file can have only one, it moves.
-            fs::hard_link(self.path, kept)
-                .or_else(|_| fs::rename(self.path, kept))
-                .map_err(|error| failed(kept, error))?;
-        }
+        let kept = predecessor.as_ref().map(|_| self.keep(restored.at)).transpose()?;
         fs::rename(beside, self.path).map_err(|error| failed(self.path, error))?;
         let folder = match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -164,6 +158,23 @@ impl Restoration<'_> {
             .and_then(|folder| folder.sync_all())
             .map_err(|error| failed(folder, error))?;
         Ok(RestoreReport { header, restored, kept })
+    }
+
+    /// Gives the store that is there a second name, so that at no moment there is no store; where a file can have only
+    /// one, it moves. A name that is taken, by a restoration of the same second, stays what it is.
+    fn keep(&self, at: Timestamp) -> Result<PathBuf, BackupError> {
+        let first = with_suffix(self.path, &format!(".before-restore-{}", super::compact(at)));
+        let mut kept = first.clone();
+        let mut number = 1;
+        while kept.exists() {
+            number += 1;
+            kept = with_suffix(&first, &format!("-{number}"));
+        }
+        let named = fs::hard_link(self.path, &kept).or_else(|_| fs::rename(self.path, &kept));
+        match named {
+            Ok(()) => Ok(kept),
+            Err(source) => Err(BackupError::File { path: kept, source }),
+        }
     }
 
     /// Opens the new store as a server would, and walks its log book.
@@ -218,11 +229,6 @@ fn remove(path: &Path) -> Result<(), BackupError> {
         }),
         _ => Ok(()),
     }
-}
-
-/// Where the store goes that is replaced at `at`.
-fn kept_path(path: &Path, at: Timestamp) -> PathBuf {
-    with_suffix(path, &format!(".before-restore-{}", super::compact(at)))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -198,7 +198,8 @@ impl ObjectStorage {
     }
 
     fn shown(&self, name: &str) -> String {
-        format!("{}/{name}", self.url)
+        let place = self.url.to_string();
+        format!("{}/{name}", place.trim_end_matches('/'))
     }
 
     fn error(&self, name: &str, error: &object_store::Error) -> ObjectError {

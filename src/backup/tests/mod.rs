@@ -217,6 +217,23 @@ async fn a_store_that_is_replaced_is_kept_beside_and_its_head_is_remembered() {
 }
 
 #[tokio::test]
+async fn two_stores_that_are_replaced_in_one_second_are_both_kept() {
+    let (folder, store) = store_with(3).await;
+    let bytes = backup_of(&store).await;
+    store.change(Note(3)).await.unwrap();
+    store.close();
+    let path = folder.path().join("store");
+
+    // The clock of each restoration begins at the same second.
+    let first = restore_as(&bytes, &path, Replace::Keep, 1).await.unwrap().kept.unwrap();
+    let second = restore_as(&bytes, &path, Replace::Keep, 1).await.unwrap().kept.unwrap();
+
+    assert_ne!(first, second);
+    assert_eq!(numbers(&open(&first)), [0, 1, 2, 3]);
+    assert_eq!(numbers(&open(&second)), [0, 1, 2]);
+}
+
+#[tokio::test]
 async fn a_store_that_a_server_holds_is_not_replaced() {
     let (folder, store) = store_with(1).await;
     let bytes = backup_of(&store).await;
