@@ -36,7 +36,10 @@ pub(super) async fn run(wanted: Wanted, out: Option<&Path>, target: &Target) -> 
         source,
     };
     if out.try_exists().map_err(failed)? {
-        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        return Err(failed(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "it is there already; choose another name, or remove it first",
+        )));
     }
     let bar = bar();
     let file = download(wanted, out, target, &bar).await?;

@@ -23,7 +23,8 @@ struct Report {
     first: Option<u64>,
     last: Option<u64>,
     findings: Vec<String>,
-    proves: &'static str,
+    /// Nothing where something is wrong.
+    proves: Option<&'static str>,
     does_not_prove: &'static str,
 }
 
@@ -39,15 +40,16 @@ pub(in crate::cli) fn run(folder: &Path, key: &PublicKey, output: Output) -> Res
         path: error.path,
         source: error.source,
     })?;
+    let intact = found.findings.is_empty();
     let report = Report {
-        intact: found.findings.is_empty(),
+        intact,
         days: found.days,
         from: found.first.map(|(day, _)| day.to_string()),
         to: found.last.map(|(day, _)| day.to_string()),
         first: found.first.map(|(_, seq)| seq),
         last: found.last.map(|(_, seq)| seq),
         findings: found.findings,
-        proves: PROVES,
+        proves: intact.then_some(PROVES),
         does_not_prove: DOES_NOT_PROVE,
     };
     output.show(&report)?;
@@ -68,7 +70,7 @@ impl Show for Report {
             rows.push(("entries", Cell::new(format!("{first} to {last}"))));
         }
         rows.extend(self.findings.iter().map(|finding| ("found", Cell::new(finding))));
-        rows.push(("proves", Cell::new(self.proves)));
+        rows.extend(self.proves.map(|proves| ("proves", Cell::new(proves))));
         rows.push(("does not prove", Cell::new(self.does_not_prove)));
         fields(rows, look)
     }
@@ -95,7 +97,7 @@ mod tests {
             first: Some(1),
             last: Some(30),
             findings: vec!["one is wrong".to_owned(), "so is another".to_owned()],
-            proves: "order.",
+            proves: None,
             does_not_prove: "age.",
         };
         let plain = Look {
@@ -109,7 +111,6 @@ days            2 from 2026-02-20 to 2026-02-22
 entries         1 to 30
 found           one is wrong
 found           so is another
-proves          order.
 does not prove  age.
 "
         );

@@ -47,11 +47,16 @@ pub struct UnreadableFolder {
 /// # Errors
 /// [`UnreadableFolder`]. Whatever is wrong with a file is a finding.
 pub fn folder(folder: &Path, key: &PublicKey, mut looked_at: impl FnMut(DayFile)) -> Result<Report, UnreadableFolder> {
-    let days = days(folder).map_err(|source| UnreadableFolder {
+    let Files { days, strays } = files(folder).map_err(|source| UnreadableFolder {
         path: folder.to_owned(),
         source,
     })?;
     let mut report = Report::default();
+    for name in strays {
+        report.find(format_args!(
+            "{name} is no file of a day, and an engine that reads audit-* reads it"
+        ));
+    }
     let mut previous: Option<Checkpoint> = None;
     for (day, parts) in days {
         let name = DayFile {
@@ -136,19 +141,36 @@ impl Report {
     }
 }
 
-/// The files of every day in a folder. Whatever else is there is not ours.
-fn days(folder: &Path) -> io::Result<BTreeMap<Day, Vec<Part>>> {
-    let mut days = BTreeMap::<Day, Vec<Part>>::new();
+/// What a folder holds of a log book. Whatever else is there is not ours.
+#[derive(Default)]
+struct Files {
+    /// The files of every day.
+    days: BTreeMap<Day, Vec<Part>>,
+    /// Rows under a name that is like those of days, which nothing vouches for.
+    strays: Vec<String>,
+}
+
+fn files(folder: &Path) -> io::Result<Files> {
+    let mut files = Files::default();
     for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        if let Some(file) = name.to_str().and_then(|name| name.parse::<DayFile>().ok()) {
-            days.entry(file.day).or_default().push(file.part);
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        match name.parse::<DayFile>() {
+            Ok(file) => files.days.entry(file.day).or_default().push(file.part),
+            Err(_) if is_like_rows(&name) => files.strays.push(name),
+            Err(_) => {}
         }
     }
-    for parts in days.values_mut() {
+    for parts in files.days.values_mut() {
         parts.sort_unstable();
     }
-    Ok(days)
+    files.strays.sort_unstable();
+    Ok(files)
+}
+
+/// Whether one who reads every day by `audit-*` and the ending of its format reads a file of this name, too.
+fn is_like_rows(name: &str) -> bool {
+    let ending = name.strip_prefix("audit-").and_then(|rest| rest.rsplit_once('.'));
+    ending.is_some_and(|(_, ending)| ending.parse::<Format>().is_ok())
 }
 
 /// A day's checkpoint, if it is believed, with what it states of the day.

@@ -122,6 +122,18 @@ fn one_format_is_enough_and_other_files_do_not_matter() {
 }
 
 #[test]
+fn a_file_that_an_engine_would_read_beside_the_days_is_found() {
+    for name in ["audit-extra.parquet", "audit-2026-02-20-2.ndjson", "audit-.parquet"] {
+        let folder = exported();
+        fs::copy(path(folder.path(), 0, "parquet"), folder.path().join(name)).unwrap();
+        assert_eq!(
+            finding(&folder),
+            format!("{name} is no file of a day, and an engine that reads audit-* reads it")
+        );
+    }
+}
+
+#[test]
 fn an_export_may_begin_late() {
     let folder = exported();
     for extension in ["ndjson", "parquet", "checkpoint"] {
