@@ -19,13 +19,6 @@ pub(super) struct Bill {
     totals: Totals,
 }
 
-/// Whether a person can decide the fate of a call whose outcome is unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Resolvable {
-    No,
-    Yes,
-}
-
 /// Whether what an intent holds fits into what is left of its owner's budget, by rows that no other call changes
 /// meanwhile: it is asked within the writer's plan.
 pub(super) fn afford(
@@ -125,13 +118,7 @@ impl Bill {
     }
 
     /// Writes it.
-    pub(super) fn settle(
-        &self,
-        tables: &mut Tables<'_>,
-        intent: u64,
-        outcome: Outcome,
-        resolvable: Resolvable,
-    ) -> Result<(), StoreError> {
+    pub(super) fn settle(&self, tables: &mut Tables<'_>, intent: u64, outcome: Outcome) -> Result<(), StoreError> {
         let (hold, totals) = (self.hold, self.totals);
         if let Some(held) = hold.money {
             tables.spend(self.owner, hold.day, held, totals.cost)?;
@@ -161,7 +148,7 @@ impl Bill {
                 },
             }))?;
         }
-        if outcome == Outcome::Unknown && resolvable == Resolvable::Yes {
+        if outcome == Outcome::Unknown {
             tables.put_doubt(
                 intent,
                 &Doubt {

@@ -14,7 +14,7 @@ use crate::model::task::{SubmitRef, TaskState};
 use crate::store::error::{StoreError, WriteError};
 use crate::store::idempotency::{self, Fate, KeyUse};
 use crate::store::tasks;
-use crate::store::{Rows, Tables, Write, audit};
+use crate::store::{Rows, Tables, Write, audit, spending};
 
 /// What a person says of an unknown outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,9 @@ impl Write for Apply {
         if matches!(self.resolve.verdict, Verdict::Task(_)) && !submit {
             return refuse(ResolveError::NotASubmit);
         }
-        let unknown = if submit {
+        let unknown = if spending::doubt(rows, seq)?.is_some() {
+            true
+        } else if submit {
             let row = tasks::submit(
                 rows,
                 SubmitRef {

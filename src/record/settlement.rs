@@ -12,7 +12,7 @@ use crate::store::idempotency::{self, Fate, KeyUse};
 use crate::store::tasks::{self, OpenIntent};
 use crate::store::{Change, Tables, Urgency};
 
-use super::bill::{Bill, Resolvable};
+use super::bill::Bill;
 use super::claim::Guard;
 
 /// Writes a settlement. A second one of the same intent changes nothing.
@@ -44,12 +44,7 @@ impl Change for Settle {
         }
         let submit = open.operation.class() == Class::Submit;
         if let Some(bill) = &self.bill {
-            let resolvable = if submit || open.idempotency.is_some() {
-                Resolvable::Yes
-            } else {
-                Resolvable::No
-            };
-            bill.settle(tables, self.settlement.intent, self.settlement.outcome, resolvable)?;
+            bill.settle(tables, self.settlement.intent, self.settlement.outcome)?;
         }
         settle_key(tables, &open, &self.settlement, self.reply.as_deref())?;
         if submit {

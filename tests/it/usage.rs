@@ -254,6 +254,27 @@ async fn an_unknown_outcome_holds_the_estimate_until_a_person_decides() {
     assert_eq!(usage(&alice).await["totals"][0]["cost_microunits"], 100);
 }
 
+#[tokio::test]
+async fn an_unknown_outcome_of_a_call_without_a_key_is_decided_as_well_and_once() {
+    let relay = with_images(Relay::build()).await;
+    let alice = relay.client_limited("alice", limits("CNY", 250, 0)).await;
+    relay.upstream.faults().push(Rule::on(PROCESS, Fault::Reset)).unwrap();
+    let intent = alice.process(&submit_body("nobody repeats it")).await.audit_id();
+    until_day(&alice, [100, 0, 150]).await;
+    let path = format!("/admin/audit/{intent}/resolve");
+    let resolve = async || relay.operator().post(&path, r#"{"outcome":"not_sent"}"#).await;
+
+    let resolved = resolve().await;
+
+    assert_eq!(resolved.status, 200, "{resolved:?}");
+    until_day(&alice, [0, 0, 250]).await;
+    let again = resolve().await;
+    assert_eq!(
+        (again.status.as_u16(), again.code().as_str()),
+        (400, "VALIDATION_FAILED")
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_calls_at_once_never_spend_more_than_there_is() {
     let relay = with_images(Relay::build().with("UPSTREAM_MAX_CONCURRENT", "16")).await;
