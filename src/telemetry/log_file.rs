@@ -66,7 +66,9 @@ impl LogFile {
 
     fn append(&self, line: &[u8]) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = guarded(|| state.file.write_all(line));
+        // What was lost may have been begun: the next line does not go on with it.
+        let begin: &[u8] = if state.failing { b"\n" } else { b"" };
+        let written = guarded(|| state.file.write_all(begin).and_then(|()| state.file.write_all(line)));
         let failed = written.is_err();
         if let Err(error) = written
             && !state.failing
@@ -197,5 +199,18 @@ mod tests {
         fs::remove_file(&inner).unwrap();
         lines(&file, 20..30);
         assert!(fs::read_to_string(inner.join("t.log")).unwrap().ends_with("line 029\n"));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_does_not_run_into_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.log");
+        let file = LogFile::open(&path, keep(1000, 2)).unwrap();
+        fs::write(&path, "line 0").unwrap();
+        file.state.lock().unwrap().failing = true;
+
+        lines(&file, 1..3);
+
+        assert_eq!(fs::read_to_string(&path).unwrap(), "line 0\nline 001\nline 002\n");
     }
 }
