@@ -54,7 +54,7 @@ pub(super) enum Command {
     Backup(BackupArgs),
     Restore(RestoreArgs),
     /// Check the whole store of this machine: its pages, its log book, and that what is sealed opens; the server must not
-    /// run
+    /// run. A store of an older version is brought to the schema of this one first
     Check(FileArgs),
     /// Make the file of the store as small as it can be; the server must not run
     Compact(FileArgs),

@@ -114,7 +114,7 @@ impl From<WriteError<std::convert::Infallible>> for StoreError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process holds the file.
-    #[error("another process holds {}; commands speak to it over its control socket", path.display())]
+    #[error("another process holds {}, a server or another command: stop it, or wait for its end", path.display())]
     Busy {
         /// The file.
         path: PathBuf,
@@ -149,7 +149,7 @@ pub enum OpenError {
     },
     /// The master key does not open it.
     #[error(
-        "the store was sealed under another master key; set API_KEY_ENCRYPTION_KEY (or ENCRYPTION_PASSPHRASE) to the one it was made with, or while rotating set API_KEY_ENCRYPTION_KEY_PREVIOUS"
+        "the store was sealed under another master key; set API_KEY_ENCRYPTION_KEY (or ENCRYPTION_PASSPHRASE) to the one it was made with, or while rotating set API_KEY_ENCRYPTION_KEY_PREVIOUS (or ENCRYPTION_PASSPHRASE_PREVIOUS)"
     )]
     WrongKey,
     /// The log book's head does not match its own seal, or its last entry.

@@ -56,8 +56,9 @@ fn may_write_beside(path: &Path, what: &str) -> Option<Finding> {
 
 /// A file with secrets that others than its owner may read; `None` where there is no such file.
 fn others_may_read(path: &Path) -> Option<Finding> {
-    let mode = fs::metadata(path).ok()?.permissions().mode();
-    (mode & OTHERS != 0).then(|| {
+    let found = fs::metadata(path).ok()?;
+    let mode = found.permissions().mode();
+    (found.is_file() && mode & OTHERS != 0).then(|| {
         let path = path.display();
         Finding::warning(
             Check::Permissions,
@@ -157,6 +158,12 @@ mod tests {
         assert_eq!(found.fix.unwrap(), format!("chmod 600 {}", path.display()));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(others_may_read(&path), None);
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(
+            others_may_read(folder.path()),
+            None,
+            "a folder is locked by such a command"
+        );
     }
 
     #[test]

@@ -98,8 +98,8 @@ fn of_key(which: usize) -> Finding {
     }
     Finding::warning(
         Check::MasterKey,
-        "the store is still sealed under API_KEY_ENCRYPTION_KEY_PREVIOUS",
-        "run `tollgate rekey`, then unset API_KEY_ENCRYPTION_KEY_PREVIOUS",
+        "the store is still sealed under the master key of API_KEY_ENCRYPTION_KEY_PREVIOUS or ENCRYPTION_PASSPHRASE_PREVIOUS",
+        "run `tollgate rekey`, then unset that variable",
     )
 }
 
