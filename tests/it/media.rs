@@ -14,6 +14,7 @@ use tollgate::sandbox::{Course, Ends, Fault, Rule};
 
 use crate::support::{Client, Relay, Reply, Say, Script, accepted, eventually, key_spec, pass, replying};
 
+const SECOND: Duration = Duration::from_secs(1);
 const IMAGES: &str = "/v1/images/generations";
 const VIDEOS: &str = "/v1/videos";
 const SUBMIT: &str = "CVSync2AsyncSubmitTask";
@@ -37,13 +38,6 @@ fn submits(relay: &Relay, marker: &str) -> u64 {
     relay.seen(&format!("marker-{marker}"))
 }
 
-/// Lets time pass on both clocks, and what is due then happen.
-async fn later(relay: &Relay, length: Duration) {
-    relay.clock.forward(length);
-    pass(length).await;
-    tokio::time::sleep(Duration::from_millis(40)).await;
-}
-
 /// Asks for pictures beside the test.
 fn drawing(client: &Client, body: &Value) -> JoinHandle<Reply> {
     let (client, body) = (client.clone(), body.to_string());
@@ -56,12 +50,9 @@ async fn draw(relay: &Relay, client: &Client, body: &Value) -> Reply {
     let drawing = drawing(client, body);
     let sent = async || drawing.is_finished() || relay.upstream.seen().action(SUBMIT) > before;
     eventually("it is submitted or answered", sent).await;
-    for _ in 0..60 {
-        if drawing.is_finished() {
-            break;
-        }
-        later(relay, Duration::from_secs(1)).await;
-    }
+    relay
+        .later_until(SECOND, "it is answered", async || drawing.is_finished())
+        .await;
     drawing.await.unwrap()
 }
 
@@ -82,14 +73,9 @@ async fn show(client: &Client, id: &str) -> Value {
 async fn finished(relay: &Relay, client: &Client, id: &str) -> Value {
     let sent = async || show(client, id).await["status"] != "queued";
     eventually("its turn has come", sent).await;
-    for _ in 0..100 {
-        let film = show(client, id).await;
-        if film["status"] == "completed" || film["status"] == "failed" {
-            return film;
-        }
-        later(relay, Duration::from_secs(1)).await;
-    }
-    panic!("{id} was never made");
+    let is_over = async || ["completed", "failed"].contains(&show(client, id).await["status"].as_str().unwrap());
+    relay.later_until(SECOND, "it is made, or has failed", is_over).await;
+    show(client, id).await
 }
 
 async fn content(client: &Client, id: &str) -> Reply {
@@ -155,7 +141,7 @@ async fn pictures_that_take_too_long_are_a_504_that_names_the_job_which_goes_on(
     assert!(reply.text().contains(&job), "{reply:?}");
     assert_eq!(client.get(&format!("/v1/jobs/{job}")).await.json()["kind"], "images");
     for _ in 0..10 {
-        later(&relay, Duration::from_secs(20)).await;
+        relay.later(Duration::from_secs(20)).await;
     }
     let ended = async || client.get(&format!("/v1/jobs/{job}")).await.json()["state"] == "succeeded";
     eventually("the job ends without its client", ended).await;
@@ -222,7 +208,7 @@ async fn pictures_go_on_without_a_client_that_hangs_up() {
     drawing.abort();
 
     for _ in 0..10 {
-        later(&relay, Duration::from_secs(1)).await;
+        relay.later(SECOND).await;
     }
     let jobs = async || client.get("/v1/jobs").await.json()["items"][0]["state"] == "succeeded";
     eventually("the job ends", jobs).await;
