@@ -15,6 +15,7 @@ mod pending;
 pub mod recovery;
 pub mod refusals;
 pub mod renewal;
+mod reply;
 mod resolution;
 mod settlement;
 
@@ -37,14 +38,13 @@ use self::observation::{Lapse, Observe};
 use self::pending::Written;
 use crate::crypto::digest::Digest;
 use crate::crypto::entropy::Entropy;
-use crate::crypto::seal::Place;
 use crate::model::call::{Call, IdempotencyKey};
 use crate::model::clock::{Clock, GuardedClock};
 use crate::model::day::Day;
 use crate::model::id::{AccountId, OwnerId};
 use crate::model::money::Quote;
 use crate::model::record::{Intent, Refusal, Reservation};
-use crate::model::reply::{KeptReply, Reply};
+use crate::model::reply::Reply;
 use crate::model::task::{SubmitRef, TaskState};
 use crate::store::Store;
 use crate::store::error::{StoreError, WriteError};
@@ -364,32 +364,6 @@ impl Recorder {
                 WriteError::Refused(refusal) => refusal,
                 WriteError::Store(error) => ResolveError::Store(error),
             })
-    }
-
-    fn seal(&self, intent: u64, reply: &Reply) -> Option<Vec<u8>> {
-        let kept = postcard::to_stdvec(&KeptReply::from(reply)).ok()?;
-        self.store
-            .keyring()
-            .seal
-            .seal(&self.reply_place(&intent.to_be_bytes()), &kept, self.entropy.as_ref())
-            .ok()
-    }
-
-    fn unseal(&self, intent: u64, sealed: &[u8]) -> Result<Reply, StoreError> {
-        let damaged = |error: &dyn std::fmt::Display| StoreError::Seal(error.to_string());
-        let place = intent.to_be_bytes();
-        let kept = self
-            .store
-            .keyring()
-            .seal
-            .open(&self.reply_place(&place), sealed)
-            .map_err(|e| damaged(&e))?;
-        let kept: KeptReply = postcard::from_bytes(&kept).map_err(|e| damaged(&e))?;
-        Reply::try_from(kept).map_err(|e| damaged(&e))
-    }
-
-    fn reply_place<'a>(&self, record: &'a [u8]) -> Place<'a> {
-        Place::of_row(self.store.id(), idempotency::REPLIES, record, idempotency::REPLY)
     }
 
     /// The store it writes to.

@@ -4,6 +4,8 @@
 //! pool chooses → one commit with the intent → send, perhaps elsewhere → settle → answer; a stream settles when it ends.
 //! Queries take the shorter way: find the task's account → admit → ask → note what it told.
 
+mod account;
+mod answer;
 pub mod error;
 mod flight;
 pub mod inquiry;
@@ -22,35 +24,31 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+pub use self::account::AccountView;
+pub use self::answer::{Answer, Content, Origin};
 pub use crate::dispatch::pool::breaker::BreakerState;
 pub use crate::dispatch::pool::unusable::UnusableKind;
 
 use self::error::RelayError;
 use self::flight::Flight;
 use self::seat::PermitSeat;
-use self::stream::Streamed;
-use crate::admission::quota::{Allowance, Charge};
+use crate::admission::quota::Charge;
 use crate::admission::{Admission, Loads, Permit};
 use crate::config::UnknownTasks;
 use crate::crypto::entropy::Entropy;
 use crate::dispatch::retry::Moment;
 use crate::dispatch::{Dispatcher, Journey};
-use crate::model::account::{AccountState, Standing};
 use crate::model::call::{Call, HangUp};
 use crate::model::catalogue::{Catalogue, Route};
 use crate::model::clock::{Clock, Timestamp};
-use crate::model::id::AccountId;
 use crate::model::lane::Lane;
 use crate::model::operation::{Class, Operation, Protocol};
 use crate::model::record::Refusal;
-use crate::model::reply::Reply;
-use crate::model::upstream::UpstreamName;
 use crate::record::error::RecordError;
-use crate::record::{Claim, Claimed, Recorded, Recorder, Resolve, ResolveError, Verdict};
+use crate::record::{Claim, Claimed, Recorder, Resolve, ResolveError, Verdict};
 use crate::store::error::StoreError;
 use crate::store::tasks;
 use crate::telemetry::metrics;
-use crate::upstream::Form;
 use crate::upstream::openai::{context, estimate};
 
 /// Relays calls. It owns nothing but the parts of the path.
@@ -73,60 +71,6 @@ pub struct Policy {
     pub unknown_tasks: UnknownTasks,
     /// When the store was made: `UNKNOWN_TASKS=migrate` counts from here.
     pub store_made_at: Timestamp,
-}
-
-/// A reply with what the record says of it.
-#[derive(Debug)]
-pub struct Answer {
-    /// The reply.
-    pub content: Content,
-    /// Whether it was given before.
-    pub origin: Origin,
-    /// Whether it is on the disk.
-    pub recorded: Recorded,
-    /// Its intent in the log book, where a repeat could be paid again.
-    pub intent: Option<u64>,
-    /// How its key stands against its quotas, if it has any.
-    pub allowance: Option<Allowance>,
-}
-
-/// How an account stands.
-#[derive(Clone, Debug)]
-pub struct AccountView {
-    /// Whose pool it is in.
-    pub upstream: UpstreamName,
-    /// The account.
-    pub account: AccountId,
-    /// How it stands.
-    pub standing: Standing,
-    /// What its breaker lets through.
-    pub breaker: BreakerState,
-}
-
-impl AccountView {
-    /// Whether it would be given a call now.
-    #[must_use]
-    pub fn is_usable(&self) -> bool {
-        self.standing.state == AccountState::Active && self.breaker != BreakerState::Open
-    }
-}
-
-/// What is given to the client.
-#[derive(Debug)]
-pub enum Content {
-    /// A whole reply.
-    Whole(Arc<Reply>),
-    /// A stream, which settles its call when it ends or is dropped.
-    Stream(Box<Streamed>),
-}
-
-/// Where a reply comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// From the upstream, just now.
-    Upstream,
-    /// From the record, for a repeat of an idempotency key.
-    Replay,
 }
 
 impl Relay {
@@ -395,19 +339,4 @@ fn check_context(call: &Call, route: &Route) -> Result<(), RelayError> {
         return Ok(());
     };
     Ok(context::check(&route.model, estimate::input(&call.body), limit)?)
-}
-
-impl Answer {
-    /// What the first use of a key was answered, in the form it was answered in.
-    fn replay(reply: Arc<Reply>, intent: u64) -> Result<Self, RelayError> {
-        let intent = Some(intent);
-        flight::passable(&reply, Form::of(&reply.body)).map_err(|cause| RelayError::Upstream { cause, intent })?;
-        Ok(Self {
-            content: Content::Whole(reply),
-            origin: Origin::Replay,
-            recorded: Recorded::Yes,
-            intent,
-            allowance: None,
-        })
-    }
 }

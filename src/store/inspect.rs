@@ -7,7 +7,8 @@ use redb::{DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 
 use super::Store;
 use super::error::{OpenError, StoreError};
-use super::open::{self, Found, MasterKeys};
+use super::found::{Found, classify};
+use super::open::{self, MasterKeys};
 use super::restored::Restored;
 use super::schema::{Reader, SCHEMA};
 use super::upstreams::{self, UpstreamRow};
@@ -53,7 +54,7 @@ impl Store {
 }
 
 fn look(path: &Path, master_keys: MasterKeys<'_>) -> Result<Inspection, OpenError> {
-    if !matches!(open::classify(path)?, Found::Redb) {
+    if !matches!(classify(path)?, Found::Redb) {
         return Ok(Inspection::Nothing);
     }
     let database = match ReadOnlyDatabase::open(path) {

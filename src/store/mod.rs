@@ -11,6 +11,7 @@ mod codec;
 pub mod error;
 pub mod exports;
 pub mod file;
+mod found;
 pub mod idempotency;
 mod inspect;
 pub mod jobs;

@@ -55,9 +55,10 @@ fn the_example_of_an_env_file_has_every_variable_in_order() {
 
 #[test]
 fn every_metric_of_a_dashboard_exists() {
-    let metrics = read("src/telemetry/metrics/mod.rs")
-        + &read("src/telemetry/metrics/jobs.rs")
-        + &read("src/telemetry/metrics/backup.rs");
+    let sources = std::fs::read_dir(root().join("src/telemetry/metrics")).unwrap();
+    let metrics: String = sources
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
     let folder = root().join("grafana/dashboards");
     let mut found = 0;
     for file in std::fs::read_dir(folder).unwrap() {

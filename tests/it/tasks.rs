@@ -205,8 +205,7 @@ async fn a_task_is_remembered_for_two_days() {
     let (alice, bob) = (relay.client("alice").await, relay.client("bob").await);
     let task = alice.submit(&submit_body("x")).await.task_id();
 
-    relay.clock.forward(2 * DAY);
-    pass(2 * DAY).await;
+    relay.later(2 * DAY).await;
 
     assert_eq!(alice.query(&query_body(&task)).await.status, 200);
     bob.query(&query_body(&task)).await.assert_error(404, "NOT_FOUND");

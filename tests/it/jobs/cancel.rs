@@ -33,7 +33,7 @@ async fn what_waits_for_its_next_attempt_is_not_attempted_again() {
     order(&relay, Rule::any(Fault::concurrency_limit()).always());
     let id = accept(&alice, &with(call("again"), "retry", json!({ "backoff": 30 }))).await;
     let waits = async || item(&alice, &id, 0).await["attempts"] == 1;
-    later_until(&relay, "it was refused", waits).await;
+    relay.later_until(SECOND, "it was refused", waits).await;
 
     assert_eq!(post_to(&alice, &id, "cancel").await.json()["state"], "cancelled");
 

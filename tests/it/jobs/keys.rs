@@ -109,10 +109,11 @@ async fn a_task_that_runs_is_followed_whatever_becomes_of_the_key() {
     relay.operator().post(&format!("{}/revoke", key_path(&alice)), "").await;
 
     let (jobs, id) = (&relay.services().jobs, id.parse().unwrap());
-    later_until(&relay, "it ends", async || {
-        jobs.get(Viewer::Operator, id).await.unwrap().state == JobState::Succeeded
-    })
-    .await;
+    relay
+        .later_until(SECOND, "it ends", async || {
+            jobs.get(Viewer::Operator, id).await.unwrap().state == JobState::Succeeded
+        })
+        .await;
     assert_eq!(relay.seen("runs"), 1);
 }
 

@@ -27,6 +27,7 @@ use tollgate::store::jobs::queue as rows;
 
 use crate::support::{Builder, Client, Relay, Reply, eventually};
 
+const SECOND: Duration = Duration::from_secs(1);
 const PROCESS: &str = "CVProcess";
 const SUBMIT: &str = "CVSync2AsyncSubmitTask";
 const QUERY: &str = "CVSync2AsyncGetResult";
@@ -137,21 +138,9 @@ async fn ended(client: &Client, id: &str) -> Value {
 
 /// Lets time pass until a job has ended, at most ten minutes.
 async fn ended_later(relay: &Relay, client: &Client, id: &str) -> Value {
-    later_until(relay, "the job ends", async || is_over(&show(client, id).await)).await;
+    let is_over = async || is_over(&show(client, id).await);
+    relay.later_until(SECOND, "the job ends", is_over).await;
     show(client, id).await
-}
-
-/// Lets time pass in steps of a second until `done` holds, at most ten minutes.
-async fn later_until(relay: &Relay, what: &str, mut done: impl AsyncFnMut() -> bool) {
-    for _ in 0..600 {
-        if done().await {
-            return;
-        }
-        relay.later(Duration::from_secs(1)).await;
-        // What became due has its turn.
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("never came true in ten minutes: {what}");
 }
 
 /// From now on the `openai` upstream serves this model.

@@ -81,7 +81,7 @@ async fn a_provider_that_does_not_answer_is_never_taken_for_success() {
         let id = accept(&alice, &task("silent")).await;
         until(&alice, &id, &["polling"]).await;
         let questions = async || relay.upstream.seen().action(QUERY) >= 5;
-        later_until(&relay, "it was asked", questions).await;
+        relay.later_until(SECOND, "it was asked", questions).await;
         assert_eq!(states(&alice, &id).await, ["polling"], "{fault:?}");
 
         relay.upstream.faults().clear();

@@ -101,10 +101,11 @@ async fn items_wait_while_no_account_can_be_used() {
     serve(&relay, "gpt-4o").await;
     let job = with(chat("gpt-4o", "none"), "retry", json!({ "max_attempts": 1 }));
     let id = accept(&alice, &job).await;
-    later_until(&relay, "it was turned away", async || {
-        item(&alice, &id, 0).await["error"]["code"] == "NO_ACCOUNT"
-    })
-    .await;
+    relay
+        .later_until(SECOND, "it was turned away", async || {
+            item(&alice, &id, 0).await["error"]["code"] == "NO_ACCOUNT"
+        })
+        .await;
     relay.later(Duration::from_mins(1)).await;
     assert_eq!(item(&alice, &id, 0).await["attempts"], 0);
 
@@ -268,11 +269,12 @@ async fn the_backlog_is_what_came_minus_what_was_taken_at_every_step() {
         Rule::on(SUBMIT, Fault::concurrency_limit()).times(NonZeroU32::new(3).unwrap()),
     );
     resume(&relay, queue).await;
-    later_until(&relay, "all have ended", async || {
-        agrees("running", None).await;
-        is_over(&show(&alice, &mixed).await) && is_over(&show(&alice, &delayed).await)
-    })
-    .await;
+    relay
+        .later_until(SECOND, "all have ended", async || {
+            agrees("running", None).await;
+            is_over(&show(&alice, &mixed).await) && is_over(&show(&alice, &delayed).await)
+        })
+        .await;
     agrees("ended", Some(0)).await;
     pause(&relay, queue).await;
     post_to(&alice, &mixed, "retry").await;

@@ -104,9 +104,8 @@ async fn the_process_forgets_by_itself() {
     let id = accept(&alice, &call("by-itself")).await;
     ended(&alice, &id).await;
 
-    later_until(&relay, "it is forgotten", async || {
-        relay.later(Duration::from_mins(2)).await;
-        alice.get(&format!("/v1/jobs/{id}")).await.status == 404
-    })
-    .await;
+    let is_forgotten = async || alice.get(&format!("/v1/jobs/{id}")).await.status == 404;
+    relay
+        .later_until(Duration::from_mins(2), "it is forgotten", is_forgotten)
+        .await;
 }

@@ -25,10 +25,11 @@ async fn what_is_refused_is_tried_again_after_a_growing_wait_until_it_is_dead() 
 
     // Each attempt is three requests: the relay's own short retries are within it.
     for (attempts, least, most) in [(1, 10, 20), (2, 20, 40)] {
-        later_until(&relay, "an attempt was made", async || {
-            item(&alice, &id, 0).await["attempts"] == attempts
-        })
-        .await;
+        relay
+            .later_until(SECOND, "an attempt was made", async || {
+                item(&alice, &id, 0).await["attempts"] == attempts
+            })
+            .await;
         let waits = item(&alice, &id, 0).await;
         assert_eq!(
             (&waits["state"], &waits["error"]["code"]),

@@ -9,7 +9,7 @@ use tollgate::model::id::JobId;
 use tollgate::model::job::{Item, ItemState, Job, JobState};
 use tollgate::sandbox::{Fault, Marked, Rule};
 
-use super::{CALL, SUBMIT, check_counts, client, entry, everything, id_of, one, only_item, step, until_ended};
+use super::{CALL, STEP, SUBMIT, check_counts, client, entry, everything, id_of, one, only_item, until_ended};
 use crate::support::{Builder, Client, Crash, Disk, Relay, Say, Script, open_disk, replying};
 
 /// What the clients and the upstream knew when the power went, and what the disk then held.
@@ -135,7 +135,7 @@ async fn until_told(relay: &Relay, receiver: &Script, first: usize, before: &BTr
         if ended.iter().all(|job| told.contains(job) || before.contains(job)) {
             return;
         }
-        step(relay).await;
+        relay.later(STEP).await;
     }
     panic!("some ends are never told: {ended:?}");
 }

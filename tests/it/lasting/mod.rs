@@ -16,7 +16,7 @@ use tollgate::model::key::Scope;
 use tollgate::store::jobs::{self, item, queue};
 use tollgate::store::{Reader, Store};
 
-use crate::support::{Client, Relay, Reply, pass, submit_body};
+use crate::support::{Client, Relay, Reply, submit_body};
 
 /// Every job that is there, with its items.
 type Everything = BTreeMap<JobId, (Job, Vec<Item>)>;
@@ -66,18 +66,11 @@ async fn until_ended(relay: &Relay) {
         if has_ended(store) {
             return;
         }
-        step(relay).await;
+        relay.later(STEP).await;
     }
     let open = everything(store);
     let open: Vec<_> = open.values().filter(|(job, _)| !job.state.is_finished()).collect();
     panic!("these never end: {open:#?}");
-}
-
-/// Lets a little time pass on both clocks, once what can be done without it has had its turn.
-async fn step(relay: &Relay) {
-    tokio::time::sleep(Duration::from_millis(15)).await;
-    relay.clock.forward(STEP);
-    pass(STEP).await;
 }
 
 /// A client who may call and submit jobs.

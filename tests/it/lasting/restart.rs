@@ -8,8 +8,8 @@ use tollgate::model::job::queue::QueueMode;
 use tollgate::model::job::{Item, ItemState, QueueName};
 use tollgate::sandbox::{Fault, Rule};
 
-use super::{CALL, STEP, SUBMIT, accepted, client, entry, everything, one, only_item, step, until_ended};
-use crate::support::{Brake, Client, Relay, Stop, eventually, pass, submit_body};
+use super::{CALL, STEP, SUBMIT, accepted, client, entry, everything, one, only_item, until_ended};
+use crate::support::{Brake, Client, Relay, Stop, eventually, submit_body};
 
 /// A relay whose requests stop where a brake stops them.
 async fn braked(stop: Stop) -> (Relay, Arc<Brake>, Client) {
@@ -100,8 +100,7 @@ async fn a_task_that_was_being_asked_about_is_asked_about_again_at_once() {
     until(&relay, ItemState::Polling, 1).await;
     relay.upstream.faults().push(Rule::on(QUERY, Fault::Hang)).unwrap();
     for _ in 0..6 {
-        relay.clock.forward(STEP);
-        pass(STEP).await;
+        relay.later(STEP).await;
     }
     eventually("it is asked about", async || relay.upstream.seen().action(QUERY) == 1).await;
 
@@ -200,7 +199,7 @@ async fn a_worker_that_lives_keeps_its_lease_for_as_long_as_its_call_takes() {
 
     let begun = relay.wall();
     while relay.wall().since(begun) < Duration::from_secs(150) {
-        step(&relay).await;
+        relay.later(STEP).await;
         assert!(only_item(&relay).wake_at.unwrap() > relay.wall(), "its lease holds");
     }
 

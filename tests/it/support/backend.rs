@@ -109,6 +109,11 @@ impl Disk {
         state.failing = Some(Failure::Change { nth, kind });
     }
 
+    /// How often it was synced.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.state().syncs
+    }
+
     /// Holds up every sync from now on.
     pub(crate) fn hold_syncs(&self) -> Gate {
         self.state().gate_closed = true;

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use tollgate::sandbox::{Answer, Fault, Imitation, Rule, Settings};
 use tollgate::upstream::error::{Fault as Failure, Phase, UpstreamError};
 use tollgate::upstream::transport::{Network, Opened, Outbound, Received, Sending, Transport};
 
-use super::{Builder, Client, Relay, Reply, pass};
+use super::{Builder, Client, Relay, Reply};
 
 /// An imitation whose accounts are called by names.
 pub(crate) struct Provider {
@@ -133,12 +132,6 @@ impl Client {
 }
 
 impl Relay {
-    /// Lets time pass on both clocks.
-    pub(crate) async fn later(&self, length: Duration) {
-        self.clock.forward(length);
-        pass(length).await;
-    }
-
     /// The accounts of an upstream as the operator sees them, in the order of their definition.
     pub(crate) async fn accounts_of(&self, upstream: &str) -> Vec<Value> {
         let path = format!("/admin/upstreams/{upstream}/accounts");

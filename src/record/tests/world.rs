@@ -1,16 +1,13 @@
-//! What calls are charged, held against a simple model: whatever happens to them and in which order, the rows of the
-//! store say what the model says.
+//! The store and the model, side by side.
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use proptest::collection::vec;
-use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
 
-use super::recovery::settle_before;
-use super::*;
+use super::known::{Known, State};
+use super::step::Step;
 use crate::crypto::entropy::OsEntropy;
 use crate::crypto::keyring::MasterKey;
 use crate::model::caller::{Caller, Identity};
@@ -22,6 +19,8 @@ use crate::model::operation::Operation;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::secret::Secret;
 use crate::model::usage::{Source, Totals, Usage};
+use crate::record::recovery::settle_before;
+use crate::record::*;
 use crate::store::{Missing, OpenOptions, spending, usage};
 
 /// A wall clock that stands still until it is moved.
@@ -33,77 +32,15 @@ impl Clock for Wall {
     }
 }
 
-struct Nothing;
+pub(super) struct Nothing;
 
 impl Seat for Nothing {
     fn opened(&mut self, _: u64) {}
     fn settled(self, _: u64, _: Outcome, _: Option<&str>) {}
 }
 
-/// What can happen.
-#[derive(Clone, Debug)]
-enum Step {
-    Ask { model: u8, input: u64, output: u64 },
-    Settle { which: usize, outcome: Outcome, share: u64 },
-    Forsake { which: usize },
-    Crash,
-    Resolve { which: usize },
-    Tomorrow,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let outcome = prop_oneof![
-        4 => Just(Outcome::Succeeded),
-        1 => Just(Outcome::Rejected),
-        1 => Just(Outcome::Refused),
-        2 => Just(Outcome::Unknown),
-    ];
-    prop_oneof![
-        6 => (0..3_u8, 0..200_u64, 0..200_u64).prop_map(|(model, input, output)| Step::Ask { model, input, output }),
-        4 => (any::<usize>(), outcome, 0..=100_u64)
-            .prop_map(|(which, outcome, share)| Step::Settle { which, outcome, share }),
-        1 => any::<usize>().prop_map(|which| Step::Forsake { which }),
-        1 => Just(Step::Crash),
-        1 => any::<usize>().prop_map(|which| Step::Resolve { which }),
-        1 => Just(Step::Tomorrow),
-    ]
-}
-
-/// A call as the model knows it.
-struct Known {
-    day: Day,
-    model: String,
-    quote: Quote,
-    state: State,
-}
-
-enum State {
-    Open(Box<Pending<Nothing>>),
-    Settled(Totals),
-    Unknown(u64, Totals),
-}
-
-impl Known {
-    fn totals(&self) -> Totals {
-        match &self.state {
-            State::Open(_) => Totals::default(),
-            State::Settled(totals) | State::Unknown(_, totals) => *totals,
-        }
-    }
-
-    fn reserved(&self) -> u64 {
-        match &self.state {
-            State::Open(_) => self.estimate(),
-            State::Settled(_) | State::Unknown(..) => 0,
-        }
-    }
-
-    fn estimate(&self) -> u64 {
-        self.quote.hold(self.day).money.unwrap().microunits
-    }
-}
-
-struct World {
+/// The store, and the calls as the model knows them.
+pub(super) struct World {
     clock: Arc<Wall>,
     recorder: Arc<Recorder>,
     caller: Caller,
@@ -111,7 +48,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let master = Secret::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
         let clock = Arc::new(Wall(AtomicI64::new(NOW.as_micros())));
         let options = OpenOptions {
@@ -177,7 +114,7 @@ impl World {
             .collect()
     }
 
-    async fn take(&mut self, step: Step) {
+    pub(super) async fn take(&mut self, step: Step) {
         match step {
             Step::Ask { model, input, output } => self.ask(model, input, output).await,
             Step::Settle { which, outcome, share } => {
@@ -306,7 +243,7 @@ impl World {
     }
 
     /// The process is gone, and the next one finds what it left.
-    async fn crash(&mut self) {
+    pub(super) async fn crash(&mut self) {
         for at in self.open() {
             let units = self.calls[at].quote.expected;
             let totals = Totals {
@@ -340,7 +277,7 @@ impl World {
     }
 
     /// The store says what the model says.
-    fn check(&self) {
+    pub(super) fn check(&self) {
         let (first, last) = (Day::of(NOW), self.today());
         let days = || (first.number()..=last.number()).map(Day::from_number);
         self.recorder
@@ -388,25 +325,6 @@ impl crate::store::Change for Nudge {
 
     fn apply(&mut self, _: &mut crate::store::Tables<'_>) -> Result<(), StoreError> {
         Ok(())
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn whatever_happens_to_calls_what_is_spent_reserved_and_counted_is_their_sum(steps in vec(step(), 1..50)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut world = World::new();
-            for step in steps {
-                world.take(step).await;
-                world.check();
-            }
-            // What is left in flight is as good as gone.
-            world.crash().await;
-            world.check();
-        });
     }
 }
 
