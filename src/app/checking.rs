@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use super::error::StartError;
 use super::{Outside, master_keys, store_path};
-use crate::auth::Directory;
 use crate::catalogue::Curator;
 use crate::config::Config;
 use crate::crypto::seal::StoreId;
-use crate::jobs::vault::Vault;
-use crate::jobs::verify::Seals;
 use crate::store::audit::{Verdict, Walk};
 use crate::store::file::{self, Compacted, Pages};
+use crate::store::sealed::{self, Seals};
 use crate::store::{Missing, OpenOptions, Store};
 
 /// What a check found.
@@ -21,12 +19,10 @@ pub struct CheckReport {
     pub pages: Pages,
     /// Of the log book's chain.
     pub log_book: Verdict,
-    /// Of the secrets of client keys; the first that does not open, if one does not.
-    pub client_keys: Result<usize, String>,
-    /// Of what is defined, credentials among it; the first that does not open, if one does not.
-    pub accounts: Result<(), String>,
-    /// Of what jobs hold.
-    pub jobs: Seals,
+    /// Of everything that is sealed.
+    pub seals: Seals,
+    /// Of upstreams, accounts and models: why they cannot be taken up, if they cannot.
+    pub catalogue: Result<(), String>,
     /// The tables and their rows.
     pub rows: Vec<(&'static str, u64)>,
 }
@@ -38,7 +34,7 @@ pub enum Step {
     Pages,
     /// So many entries of the log book were verified, of so many.
     LogBook(u64, u64),
-    /// So many sealed values were opened.
+    /// So many sealed values were looked at.
     Seals(u64),
 }
 
@@ -46,10 +42,7 @@ impl CheckReport {
     /// Whether nothing is wrong.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
-        matches!(self.log_book, Verdict::Intact { .. })
-            && self.client_keys.is_ok()
-            && self.accounts.is_ok()
-            && self.jobs.damaged == 0
+        matches!(self.log_book, Verdict::Intact { .. }) && self.seals.unreadable == 0 && self.catalogue.is_ok()
     }
 }
 
@@ -73,24 +66,15 @@ pub fn check(config: &Config, progress: &dyn Fn(Step)) -> Result<CheckReport, St
     };
     let store = Store::open(&path, &options)?.store;
     let log_book = walk(&store, progress)?;
-    let client_keys = Directory::load(&store).map(|directory| directory.list().len());
+    let seals = sealed::check(&store, |seals| progress(Step::Seals(seals.opened + seals.unreadable)))?;
     let tasks = tokio_util::task::TaskTracker::new();
-    let accounts = Curator::load(
-        config,
-        store.clone(),
-        Arc::clone(&outside.entropy),
-        Arc::clone(&outside.clock),
-        tasks,
-    );
-    let vault = Vault::new(store.clone(), outside.entropy);
-    let jobs = vault.verify(&store, |seals| progress(Step::Seals(seals.opened + seals.damaged)))?;
+    let catalogue = Curator::load(config, store.clone(), outside.entropy, outside.clock, tasks);
     let rows = store.read(|rows| rows.row_counts())?;
     let report = CheckReport {
         pages,
         log_book,
-        client_keys: client_keys.map_err(|error| error.to_string()),
-        accounts: accounts.map(drop).map_err(|error| error.to_string()),
-        jobs,
+        seals,
+        catalogue: catalogue.map(drop).map_err(|error| error.to_string()),
         rows,
     };
     store.close();

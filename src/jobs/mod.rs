@@ -32,7 +32,6 @@ mod throughput;
 mod timers;
 pub mod vault;
 mod verdict;
-pub mod verify;
 pub mod webhook;
 mod worker;
 

@@ -26,7 +26,7 @@ use crate::model::record::AdminAction;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::rekeying::{self, Rekeying, Stage};
-use crate::store::reseal::{self, Batch};
+use crate::store::sealed::{self, Batch};
 
 /// Replaces keys.
 pub struct Rekey {
@@ -200,7 +200,7 @@ impl Rekey {
         let _turn = self.turn.lock().await;
         let (rekeying, rows) = self
             .store
-            .read_aside(|rows| Ok((rekeying::get(rows)?, reseal::rows(rows)?)))
+            .read_aside(|rows| Ok((rekeying::get(rows)?, sealed::rows(rows)?)))
             .await?;
         if rekeying.is_some_and(|rekeying| matches!(rekeying.stage, Stage::Walking(_) | Stage::Sealed)) {
             return Ok(());

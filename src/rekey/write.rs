@@ -8,7 +8,7 @@ use crate::crypto::seal::StoreId;
 use crate::model::record::{AdminAction, Event};
 use crate::store::error::StoreError;
 use crate::store::rekeying::{self, Rekeying, Stage};
-use crate::store::reseal::{Batch, Resealer};
+use crate::store::sealed::{Batch, Resealer};
 use crate::store::{Change, Tables};
 
 /// Keys in the place of those that there are, and the entry of the log book that tells of it.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::meta;
-use super::reseal::{Position, Tally};
 use super::schema::Rows;
+use super::sealed::{Position, Tally};
 use super::tables::Tables;
 use crate::model::clock::Timestamp;
 

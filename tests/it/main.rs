@@ -12,6 +12,8 @@ mod backup;
 #[cfg(test)]
 mod census;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod compatibility;
 #[cfg(test)]
 mod cors;

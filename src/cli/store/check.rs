@@ -39,15 +39,30 @@ struct Checked {
     sound: bool,
     pages: &'static str,
     log_book: String,
-    client_keys: String,
-    accounts: String,
-    jobs: String,
+    /// How many sealed values opened.
+    opened: u64,
+    /// How many did not.
+    unreadable: u64,
+    /// The first of those that did not.
+    damaged: Vec<DamagedValue>,
+    catalogue: String,
     rows: BTreeMap<&'static str, u64>,
+}
+
+/// A sealed value that does not open.
+#[derive(Debug, Serialize)]
+struct DamagedValue {
+    what: String,
+    row: String,
 }
 
 impl Checked {
     fn of(report: &CheckReport) -> Self {
-        let seals = report.jobs;
+        let seals = &report.seals;
+        let damaged = seals.named.iter().map(|damaged| DamagedValue {
+            what: damaged.table.to_string(),
+            row: damaged.to_string(),
+        });
         Self {
             sound: report.is_sound(),
             pages: match report.pages {
@@ -58,17 +73,12 @@ impl Checked {
                 Verdict::Intact { first, head } => format!("intact, entries {first} to {}", head.seq),
                 Verdict::Broken { at, why } => format!("broken at entry {at}: {why}"),
             },
-            client_keys: match &report.client_keys {
-                Ok(number) => format!("{number} opened"),
+            opened: seals.opened,
+            unreadable: seals.unreadable,
+            damaged: damaged.collect(),
+            catalogue: match &report.catalogue {
+                Ok(()) => "taken up".to_owned(),
                 Err(error) => error.clone(),
-            },
-            accounts: match &report.accounts {
-                Ok(()) => "opened".to_owned(),
-                Err(error) => error.clone(),
-            },
-            jobs: match seals.damaged {
-                0 => format!("{} sealed values opened", seals.opened),
-                damaged => format!("{damaged} sealed values do not open, {} do", seals.opened),
             },
             rows: report.rows.iter().copied().collect(),
         }
@@ -78,15 +88,24 @@ impl Checked {
 impl Show for Checked {
     fn text(&self, look: Look) -> String {
         let rows: u64 = self.rows.values().sum();
-        let rows = vec![
+        let seals = match self.unreadable {
+            0 => format!("{} opened", indicatif::HumanCount(self.opened)),
+            unreadable => format!(
+                "{} do not open, {} do",
+                indicatif::HumanCount(unreadable),
+                indicatif::HumanCount(self.opened)
+            ),
+        };
+        let mut all = vec![
             ("store", state(if self.sound { "sound" } else { "damaged" })),
             ("pages", Cell::new(self.pages)),
             ("log book", Cell::new(&self.log_book)),
-            ("client keys", Cell::new(&self.client_keys)),
-            ("accounts", Cell::new(&self.accounts)),
-            ("jobs", Cell::new(&self.jobs)),
-            ("rows", Cell::new(indicatif::HumanCount(rows))),
+            ("seals", Cell::new(seals)),
         ];
-        fields(rows, look)
+        let damaged = self.damaged.iter();
+        all.extend(damaged.map(|value| ("does not open", Cell::new(format!("{}: {}", value.what, value.row)))));
+        all.push(("catalogue", Cell::new(&self.catalogue)));
+        all.push(("rows", Cell::new(indicatif::HumanCount(rows))));
+        fields(all, look)
     }
 }

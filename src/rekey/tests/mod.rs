@@ -1,5 +1,6 @@
 //! What replacing keys promises, over a store in memory that is killed as it pleases.
 
+mod checking;
 mod interleaved;
 mod process;
 mod shelf;
@@ -21,7 +22,7 @@ use crate::model::secret::Secret;
 use crate::store::audit::{self, Order, Verdict, Walk};
 use crate::store::error::OpenError;
 use crate::store::rekeying::{self, Stage};
-use crate::store::reseal::{Batch, SealedTable};
+use crate::store::sealed::{Batch, SealedTable};
 use crate::store::{Change, Missing, OpenOptions, Store, Tables};
 
 const ONE: Batch = Batch {

@@ -18,7 +18,7 @@ use crate::store::accounts::{self, AccountRow};
 use crate::store::error::StoreError;
 use crate::store::jobs::log::{self, LogRow};
 use crate::store::jobs::{self, NewItem, item};
-use crate::store::reseal::SealedTable;
+use crate::store::sealed::SealedTable;
 use crate::store::upstreams::UpstreamRow;
 use crate::store::{Change, Store, Tables, idempotency, keys, webhooks};
 
