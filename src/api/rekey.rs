@@ -26,7 +26,7 @@ pub struct RekeyView {
     /// What wraps the data keys: `current`, or `previous` where the master key of before the last change still does.
     pub master_key: String,
     /// How the replacement of the data keys stands: `never` begun, `resealing`, `waiting` for digests under the old keys to
-    /// expire, or `done`.
+    /// expire, `done`, or `stuck` where the store is damaged, so that walking it comes to no end.
     pub state: String,
     /// When the new keys came.
     pub begun_at: Option<String>,
@@ -110,6 +110,7 @@ fn view(state: &State) -> RekeyView {
 
 fn tell(rekeying: &Rekeying, view: &mut RekeyView) {
     let label = match &rekeying.stage {
+        Stage::Walking(_) if rekeying.is_stuck() => "stuck",
         Stage::Walking(_) | Stage::Sealed => "resealing",
         Stage::Waiting => "waiting",
         Stage::Done(_) => "done",

@@ -34,8 +34,8 @@ pub enum Step {
     Pages,
     /// So many entries of the log book were verified, of so many.
     LogBook(u64, u64),
-    /// So many sealed values were looked at.
-    Seals(u64),
+    /// So many rows that hold something sealed were looked at, of so many.
+    Seals(u64, u64),
 }
 
 impl CheckReport {
@@ -66,7 +66,10 @@ pub fn check(config: &Config, progress: &dyn Fn(Step)) -> Result<CheckReport, St
     };
     let store = Store::open(&path, &options)?.store;
     let log_book = walk(&store, progress)?;
-    let seals = sealed::check(&store, |seals| progress(Step::Seals(seals.opened + seals.unreadable)))?;
+    let all = store.read(|rows| sealed::rows(rows))?;
+    let seals = sealed::check(&store, |seals| {
+        progress(Step::Seals(seals.opened + seals.unreadable, all))
+    })?;
     let tasks = tokio_util::task::TaskTracker::new();
     let catalogue = Curator::load(config, store.clone(), outside.entropy, outside.clock, tasks);
     let rows = store.read(|rows| rows.row_counts())?;

@@ -20,6 +20,7 @@ mod model;
 mod openapi;
 mod output;
 mod page;
+mod progress;
 mod queue;
 mod reach;
 mod rekey;

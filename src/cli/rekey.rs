@@ -5,13 +5,13 @@ use std::time::Duration;
 use clap::Args;
 use comfy_table::Cell;
 use http::Method;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::error::CliError;
 use super::output::{Output, Show};
+use super::progress;
 use super::reach::Reach;
 use super::table::{Look, fields, moment, state};
 use super::target::Target;
@@ -48,22 +48,16 @@ pub(super) async fn run(action: RekeyAction, target: &Target, output: Output) ->
     let mut keys: Keys = target.put(Method::POST, REKEY, &body).await?;
     if action.deep {
         // indicatif draws on standard error, and only where that is a terminal.
-        let bar = bar();
+        let bar = progress::rows(keys.rows);
         while keys.state == RESEALING {
             bar.set_length(keys.rows);
             bar.set_position(keys.seen);
-            bar.set_message(keys.table.clone().unwrap_or_default());
             sleep(PAUSE).await;
             keys = target.get(REKEY).await?;
         }
         bar.finish_and_clear();
     }
     output.show(&keys)
-}
-
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} rows, {msg}");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// How the keys stand, as it is printed.

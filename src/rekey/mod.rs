@@ -202,7 +202,14 @@ impl Rekey {
             .store
             .read_aside(|rows| Ok((rekeying::get(rows)?, sealed::rows(rows)?)))
             .await?;
-        if rekeying.is_some_and(|rekeying| matches!(rekeying.stage, Stage::Walking(_) | Stage::Sealed)) {
+        if let Some(mut rekeying) = rekeying
+            && matches!(rekeying.stage, Stage::Walking(_) | Stage::Sealed)
+        {
+            if rekeying.is_stuck() {
+                rekeying.walk_again();
+                rekeying.pass = 1;
+                self.store.change(Advance(rekeying)).await?;
+            }
             return Ok(());
         }
         let keys = self.store.keyring().keys().renewed(self.entropy.as_ref())?;
@@ -239,6 +246,13 @@ impl Rekey {
             return Ok(Next::Rest);
         };
         match rekeying.stage {
+            Stage::Walking(_) if rekeying.is_stuck() => {
+                tracing::error!(
+                    walks = Rekeying::MOST_PASSES,
+                    "rows under the old data keys are found again and again: the store is damaged; run `tollgate check`"
+                );
+                Ok(Next::Rest)
+            }
             Stage::Walking(_) => {
                 let walk = Walk {
                     store: self.store.id(),

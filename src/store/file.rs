@@ -41,12 +41,13 @@ pub fn check_pages(path: &Path, cache_bytes: usize, progress: fn(f64)) -> Result
     })
 }
 
-/// Moves the pages of the store at `path` together and cuts off what is left. Blocks, for as long as rewriting most of the
-/// file takes; stopped at any moment, the store is as it was.
+/// Verifies every page of the store at `path`, moves them together and cuts off what is left. Blocks, for as long as
+/// reading the whole file and rewriting most of it takes; stopped at any moment, the store is as it was.
 ///
 /// # Errors
 /// As [`check_pages`].
 pub fn compact(path: &Path, cache_bytes: usize, progress: fn(f64)) -> Result<Compacted, OpenError> {
+    check_pages(path, cache_bytes, progress)?;
     guarded(path, || {
         let size = || {
             let found = fs::metadata(path).map_err(|source| OpenError::Io {

@@ -56,6 +56,16 @@ impl Rekeying {
         }
     }
 
+    /// The most walks of one replacement. The second finds what was on its way when the keys came, and others hardly
+    /// anything; a file whose pages are damaged may hide forever what was written into it.
+    pub const MOST_PASSES: u32 = 16;
+
+    /// Whether so many walks have found something to do that the file must be damaged: nothing more is done.
+    #[must_use]
+    pub const fn is_stuck(&self) -> bool {
+        matches!(self.stage, Stage::Walking(_)) && self.pass > Self::MOST_PASSES
+    }
+
     /// The store is walked once more.
     pub fn walk_again(&mut self) {
         self.stage = Stage::Walking(Position::START);

@@ -14,6 +14,7 @@ use super::view::EntryView;
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, Show};
 use crate::cli::page::Page;
+use crate::cli::progress;
 use crate::cli::table::{Look, fields};
 use crate::cli::target::Target;
 use crate::export::{DayFile, Part};
@@ -52,7 +53,7 @@ impl Days<'_> {
     pub(super) async fn run(&self, target: &Target, output: Output) -> Result<(), CliError> {
         let (from, to) = self.bounds(target).await?;
         fs::create_dir_all(self.folder).map_err(failed(self.folder))?;
-        let bar = export::bar();
+        let bar = progress::bytes();
         let mut written = Summary {
             folder: self.folder.display().to_string(),
             ..Summary::default()

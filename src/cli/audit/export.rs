@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use tempfile::NamedTempFile;
 
 use super::AUDIT;
 use crate::cli::error::CliError;
 use crate::cli::output::write;
 use crate::cli::page::with_query;
+use crate::cli::progress;
 use crate::cli::target::Target;
 use crate::model::day::Day;
 use crate::model::export::Format;
@@ -41,7 +42,7 @@ pub(super) async fn run(wanted: Wanted, out: Option<&Path>, target: &Target) -> 
             "it is there already; choose another name, or remove it first",
         )));
     }
-    let bar = bar();
+    let bar = progress::bytes();
     let file = download(wanted, out, target, &bar).await?;
     file.persist_noclobber(out).map_err(|error| failed(error.error))?;
     bar.finish();
@@ -87,14 +88,3 @@ fn folder(file: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
-
-/// How much has come, on standard error; it is hidden where that is no terminal.
-pub(super) fn bar() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template(BAR) {
-        bar.set_style(style);
-    }
-    bar
-}
-
-const BAR: &str = "{spinner} {msg}{decimal_bytes} in {elapsed}";

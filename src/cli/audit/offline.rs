@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use comfy_table::Cell;
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, Show};
+use crate::cli::progress;
 use crate::cli::table::{Look, fields, state};
 use crate::crypto::signing::PublicKey;
 use crate::export::verify;
@@ -30,11 +30,8 @@ struct Report {
 
 /// Prints the report; the exit code is 1 where anything is wrong. It opens no store and reads no configuration.
 pub(in crate::cli) fn run(folder: &Path, key: &PublicKey, output: Output) -> Result<ExitCode, CliError> {
-    let bar = ProgressBar::new_spinner();
-    let found = verify::folder(folder, key, |file| {
-        bar.set_message(file.to_string());
-        bar.tick();
-    });
+    let bar = progress::spinner("every day");
+    let found = verify::folder(folder, key, |file| bar.set_message(file.to_string()));
     bar.finish_and_clear();
     let found = found.map_err(|error| CliError::File {
         path: error.path,

@@ -8,12 +8,13 @@ use std::str::FromStr;
 use bytes::Bytes;
 use clap::Args;
 use comfy_table::Cell;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use self::arrival::Arrival;
 use super::error::CliError;
 use super::output::{self, Output, Show};
+use super::progress;
 use super::reach::Reach;
 use super::startup;
 use super::table::{Look, fields, moment};
@@ -77,7 +78,7 @@ async fn download(url: &ObjectUrl, name: Option<String>, target: &Target) -> Res
     let header = arrival.header()?.clone();
     let name = name.unwrap_or_else(|| backup::name(&header));
     let mut upload = place.upload(&name).await?;
-    let bar = bar(header.facts.rows);
+    let bar = progress::rows(header.facts.rows);
     let begun = tokio::time::Instant::now();
     if let Err(error) = pour(&mut arrival, first, &mut upload, &bar).await {
         // Why it failed matters more than what could not be taken away.
@@ -136,17 +137,7 @@ impl Show for Report {
     }
 }
 
-/// A progress bar over rows, on standard error; it is hidden where that is no terminal.
-fn bar(rows: u64) -> ProgressBar {
-    let bar = ProgressBar::new(rows);
-    if let Ok(style) = ProgressStyle::with_template(BAR) {
-        bar.set_style(style.progress_chars("━╸ "));
-    }
-    bar
-}
-
 const BACKUP: &str = "/admin/backup";
-const BAR: &str = "{bar:40} {human_pos} of {human_len} rows, {eta} left";
 
 #[cfg(test)]
 mod tests {

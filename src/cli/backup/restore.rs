@@ -4,11 +4,11 @@ use clap::Args;
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::bar;
 use crate::app;
 use crate::backup::restore::{Replace, RestoreReport};
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, Show};
+use crate::cli::progress;
 use crate::cli::table::{Look, fields, moment};
 use crate::config::Config;
 use crate::model::object_url::ObjectUrl;
@@ -30,12 +30,12 @@ pub(in crate::cli) struct RestoreArgs {
 /// Does it and prints the outcome.
 pub(in crate::cli) async fn run(args: RestoreArgs, config: Config) -> Result<(), CliError> {
     let replace = if args.force { Replace::Keep } else { Replace::Never };
-    let bar = bar(0);
-    let progress = |done, all| {
+    let bar = progress::rows(0);
+    let told = |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     };
-    let report = app::restore(&config, &args.source, replace, &progress).await?;
+    let report = app::restore(&config, &args.source, replace, &told).await?;
     bar.finish();
     let store = app::store_path(&config.store.location)?;
     Output::detect(args.json).show(&Restored::of(&report, &store))

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::{FileArgs, spinner};
+use super::FileArgs;
 use crate::app::{self, CheckReport, Step};
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, Show};
+use crate::cli::progress;
 use crate::cli::table::{Look, fields, state};
 use crate::config::Config;
 use crate::store::audit::Verdict;
@@ -17,14 +18,20 @@ use crate::store::file::Pages;
 
 /// Does it and prints the outcome; the exit code is 1 where something is wrong.
 pub(in crate::cli) fn run(args: &FileArgs, config: &Config) -> Result<ExitCode, CliError> {
-    let spinner = spinner("pages");
-    let progress = |step| match step {
-        Step::Pages => {}
-        Step::LogBook(done, all) => spinner.set_message(format!("log book: {done} of {all} entries")),
-        Step::Seals(opened) => spinner.set_message(format!("{opened} sealed values")),
+    // How many pages there are, only redb knows.
+    let pages = progress::spinner("every page of the file");
+    let rows = progress::rows(0);
+    let told = |step| {
+        let (done, all) = match step {
+            Step::Pages => return,
+            Step::LogBook(done, all) | Step::Seals(done, all) => (done, all),
+        };
+        pages.finish_and_clear();
+        rows.set_length(all);
+        rows.set_position(done);
     };
-    let report = app::check(config, &progress)?;
-    spinner.finish_and_clear();
+    let report = app::check(config, &told)?;
+    rows.finish_and_clear();
     Output::detect(args.json).show(&Checked::of(&report))?;
     Ok(if report.is_sound() {
         ExitCode::SUCCESS

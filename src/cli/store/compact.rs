@@ -3,16 +3,17 @@
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::{FileArgs, spinner};
+use super::FileArgs;
 use crate::app;
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, Show};
+use crate::cli::progress;
 use crate::cli::table::{Look, fields};
 use crate::config::Config;
 
 /// Does it and prints the outcome.
 pub(in crate::cli) fn run(args: &FileArgs, config: &Config) -> Result<(), CliError> {
-    let spinner = spinner("moving pages together");
+    let spinner = progress::spinner("looking at every page, then moving them together");
     let compacted = app::compact(config)?;
     spinner.finish_and_clear();
     Output::detect(args.json).show(&Sizes {

@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Uri};
 
 use self::process::{File, Process, TTL, Wall, action, master, opened, rekey_of};
 use self::shelf::{all_open, fill, none_opens, put};
+use super::write::Advance;
 use super::{Next, Wrapped};
 use crate::auth::{Authenticator, Parts, Plane, rules};
 use crate::config::Signatures;
@@ -21,7 +22,7 @@ use crate::model::record::Event;
 use crate::model::secret::Secret;
 use crate::store::audit::{self, Order, Verdict, Walk};
 use crate::store::error::OpenError;
-use crate::store::rekeying::{self, Stage};
+use crate::store::rekeying::{self, Rekeying, Stage};
 use crate::store::sealed::{Batch, SealedTable};
 use crate::store::{Change, Missing, OpenOptions, Store, Tables};
 
@@ -247,6 +248,25 @@ async fn a_second_replacement_goes_on_with_the_first_or_begins_anew_behind_it() 
     let process = process.killed(&file, &clock);
     all_open(&process.store, &shelf);
     assert!(matches!(verify(&process.store), Verdict::Intact { .. }));
+}
+
+#[tokio::test]
+async fn walks_that_never_come_to_an_end_are_given_up_until_somebody_asks_again() {
+    let (file, clock) = (File::default(), Wall::new());
+    let process = Process::start(&file, &clock, &[1]);
+    let shelf = fill(&process, 2).await;
+    process.rekey.begin(action("rekey.deep")).await.unwrap();
+    let mut rekeying = process.store.read(rekeying::get).unwrap().unwrap();
+    rekeying.pass = Rekeying::MOST_PASSES + 1;
+    process.store.change(Advance(rekeying.clone())).await.unwrap();
+
+    assert_eq!(process.rekey.step(MANY).await.unwrap(), Next::Rest);
+    assert_eq!(process.store.read(rekeying::get).unwrap(), Some(rekeying));
+    all_open(&process.store, &shelf);
+
+    process.rekey.begin(action("rekey.deep")).await.unwrap();
+    assert!(matches!(walk(&process).await, Next::At(_)));
+    assert_eq!(stage(&process.store), Stage::Waiting);
 }
 
 #[tokio::test]
