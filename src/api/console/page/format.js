@@ -64,7 +64,7 @@ export function money(micro, currency) {
 /** The same of a sum, where there is little room: large ones without cents, and millions in a letter. */
 export function sumOfMoney(micro, currency) {
   const amount = (micro ?? 0) / 1e6;
-  if (amount < 10_000) return money(micro, currency);
+  if (amount < 1000) return money(micro, currency);
   return amount < 1e6 ? inCurrency(amount, currency, { maximumFractionDigits: 0 }) : roundMoney(micro, currency);
 }
 

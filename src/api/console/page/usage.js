@@ -69,7 +69,7 @@ export function usage({ relay, root, signal }) {
     const costs = totals.filter((one) => one.cost_microunits > 0);
     return h(
       "div",
-      { class: "tiles" },
+      { class: "tiles tiles-wide" },
       tile("Calls", compact(calls), estimated ? `${count(estimated)} estimated` : "All counted upstream"),
       tile("Tokens", compact(tokens), "In and out"),
       costs.length === 0
