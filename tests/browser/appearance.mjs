@@ -6,6 +6,8 @@ import { ask, launch, open, sandbox } from "./browser.mjs";
 
 const VIEWS = ["overview", "queues", "jobs", "accounts", "keys", "usage", "book"];
 const DESK = { width: 1280, height: 900 };
+/** Wide enough for the sections beside the view, and not for columns in it. */
+const TABLET = { width: 900, height: 900, hasTouch: true };
 const PHONE = { width: 320, height: 680, hasTouch: true };
 const MOST_BYTES = 150_000;
 const LONGEST_PAINT = 200;
@@ -112,7 +114,7 @@ function nameless() {
   return all.filter((element) => element.checkVisibility() && !name(element)?.trim()).map((element) => element.outerHTML);
 }
 
-for (const [place, size] of Object.entries({ desk: DESK, phone: PHONE })) {
+for (const [place, size] of Object.entries({ desk: DESK, tablet: TABLET, phone: PHONE })) {
   for (const colorScheme of ["light", "dark"]) {
     test(`every view fits, has names and can be read on a ${place}, ${colorScheme}`, async () => {
       const { page, picture } = await visit({ ...size, colorScheme });

@@ -336,6 +336,25 @@ test("usage is drawn by day, by model and by key, and read with the arrow keys",
   await screen.picture("console-usage");
 });
 
+test("what is cheap costs more than nothing, and a long scale has room", async () => {
+  const price = { currency: "CNY", input: 150_000, output: 600_000 };
+  const model = { targets: [{ upstream: "openai", model: "gpt-4o-mini" }], price };
+  const { status, body } = await ask("/admin/models/cheap", { method: "PUT", body: model });
+  assert.equal(status, 200, JSON.stringify(body));
+  await ask("/v1/chat/completions", { key: sandbox.secret_key, body: { ...CHAT.body, model: "cheap" } });
+  await view("Overview");
+  await view("Usage");
+  await page.getByLabel("Measure").selectOption("cost");
+  await page.locator(".tile", { hasText: "Cost, CNY" }).getByText(/CN¥0\.0*[1-9]/).waitFor();
+  await page.locator(".plot text", { hasText: "CN¥0.000" }).first().waitFor();
+  const outside = await page.locator(".plot").evaluate((plot) => {
+    const { left } = plot.getBoundingClientRect();
+    return [...plot.querySelectorAll("text")].filter((text) => text.getBoundingClientRect().left < left).map((text) => text.textContent);
+  });
+  assert.deepEqual(outside, []);
+  await screen.picture("console-usage-cost");
+});
+
 test("a relay that does not answer is said so, and what was there stays", async () => {
   await view("Queues");
   await row("default").waitFor();

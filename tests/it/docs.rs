@@ -1,7 +1,7 @@
 //! What is written for people says what the program does.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -11,25 +11,37 @@ use tollgate::config::VARIABLES;
 const LEGACY: [&str; 2] = ["DATABASE_TYPE", "DEBUG"];
 
 #[test]
-fn the_readmes_table_has_every_variable_and_no_other() {
-    let readme = read("README.md");
-    let table = section(&readme, "## Environment");
-    let rows = table.lines().filter(|line| line.starts_with("| `"));
-    // The first column names variables; the others may name further ones, such as an older spelling.
-    let named: BTreeSet<_> = rows
-        .clone()
-        .flat_map(|row| variables(row.split('|').nth(1).unwrap()))
-        .collect();
-    let mentioned: BTreeSet<_> = rows.flat_map(variables).collect();
-    let known: BTreeSet<_> = VARIABLES.iter().copied().collect();
+fn the_readmes_tables_have_every_variable_and_no_other() {
+    for (name, title) in [("README.md", "## Environment"), ("README.zh-CN.md", "## 环境变量")] {
+        let readme = read(name);
+        let table = section(&readme, title);
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        // The first column names variables; the others may name further ones, such as an older spelling.
+        let named: BTreeSet<_> = rows
+            .clone()
+            .flat_map(|row| variables(row.split('|').nth(1).unwrap()))
+            .collect();
+        let mentioned: BTreeSet<_> = rows.flat_map(variables).collect();
+        let known: BTreeSet<_> = VARIABLES.iter().copied().collect();
 
-    let unknown: Vec<_> = named.difference(&known).collect();
-    assert!(unknown.is_empty(), "the README names {unknown:?}, which nothing reads");
-    let missing: Vec<_> = known
-        .difference(&mentioned)
-        .filter(|name| !LEGACY.contains(*name))
-        .collect();
-    assert!(missing.is_empty(), "the README does not name {missing:?}");
+        let unknown: Vec<_> = named.difference(&known).collect();
+        assert!(unknown.is_empty(), "{name} names {unknown:?}, which nothing reads");
+        let missing: Vec<_> = known
+            .difference(&mentioned)
+            .filter(|name| !LEGACY.contains(*name))
+            .collect();
+        assert!(missing.is_empty(), "{name} does not name {missing:?}");
+    }
+}
+
+#[test]
+fn the_readmes_have_the_same_sections() {
+    let outline = |name: &str| -> Vec<_> {
+        let headings = read(name);
+        let depths = headings.lines().filter(|line| line.starts_with("##"));
+        depths.map(|line| line.split(' ').next().map(str::len)).collect()
+    };
+    assert_eq!(outline("README.md"), outline("README.zh-CN.md"));
 }
 
 #[test]
@@ -85,13 +97,47 @@ fn the_changelog_names_this_version() {
 }
 
 #[test]
-fn the_readmes_links_lead_somewhere() {
-    for name in ["README.md", "README.zh-CN.md"] {
-        let readme = read(name);
-        for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if !link.contains("://") && !link.starts_with('#') {
-                assert!(root().join(link).exists(), "{name} links to {link}");
+fn the_pages_links_lead_somewhere() {
+    let Some(files) = tracked() else { return };
+    let pages: Vec<_> = files
+        .into_iter()
+        .filter(|file| Path::new(file).extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    assert!(pages.len() > 10);
+    for page in pages {
+        let folder = Path::new(&page).parent().unwrap();
+        for link in read(&page)
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            if link.contains("://") {
+                continue;
             }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() {
+                PathBuf::from(&page)
+            } else {
+                folder.join(file)
+            };
+            assert!(root().join(&target).exists(), "{page} links to {link}");
+            let there = heading.is_empty() || anchors(target.to_str().unwrap()).iter().any(|anchor| anchor == heading);
+            assert!(there, "{page} links to {link}, and there is no such heading");
+        }
+    }
+}
+
+#[test]
+fn every_folder_has_its_row_on_the_map() {
+    let map = read("ARCHITECTURE.md");
+    for (parent, prefix) in [("src", "`"), ("tests", "`tests/")] {
+        for entry in std::fs::read_dir(root().join(parent)).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            let is_folder = entry.file_type().unwrap().is_dir();
+            assert!(
+                !is_folder || map.contains(&format!("{prefix}{name}")),
+                "{parent}/{name} has no row"
+            );
         }
     }
 }
@@ -165,6 +211,19 @@ fn variables(text: &str) -> Vec<&str> {
     let quoted = text.split('`').skip(1).step_by(2);
     let looks = |word: &&str| word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     quoted.filter(looks).collect()
+}
+
+/// What a link to each heading of a page says behind its `#`.
+fn anchors(page: &str) -> Vec<String> {
+    let text = read(page);
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let words = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = words.chars().filter(|&c| c.is_alphanumeric() || "-_ ".contains(c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
 }
 
 fn section<'a>(text: &'a str, title: &str) -> &'a str {

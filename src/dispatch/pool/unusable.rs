@@ -8,7 +8,7 @@ use super::member::{Obstacle, PROBE_AFTER, Passage};
 
 /// No account of the pool can serve a call now. It is the same for the first call and the thousandth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no account can serve this call for {retry_after:?}")]
+#[error("no account can serve this call for {} s", .retry_after.as_secs_f64().ceil())]
 pub struct Unusable {
     /// How long until the first account is usable again; an hour where only a person can change anything.
     pub retry_after: Duration,

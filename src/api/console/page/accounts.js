@@ -65,7 +65,7 @@ export function accounts({ relay, root, signal }) {
     const confirmed = () =>
       confirm({
         title: `Disable ${mask}?`,
-        body: `No new call goes to this account of ${upstream} until it is enabled. Queries for its own tasks still do.`,
+        body: `No new call goes to ${id} of ${upstream} until it is enabled. Queries for its own tasks still do.`,
         action: "Disable",
         work: () => post("disable"),
         done: `${mask} is out of use.`,

@@ -19,6 +19,7 @@ export const percent = (ratio) => `${Math.round(ratio * 1000) / 10} %`;
 /** A length of time, in its two largest units. */
 export function span(seconds) {
   const all = Math.max(0, seconds);
+  if (all > 0 && all < 0.1) return `${Math.ceil(all * 1000)} ms`;
   if (all < 10) return `${Math.round(all * 10) / 10} s`;
   if (all < 60) return `${Math.round(all)} s`;
   if (all < 3600) return joined(all, 60, "min", 1, "s");
@@ -55,8 +56,24 @@ export function at(iso) {
 /** Integer micro-units as money. Small amounts keep the digits that tell them from nothing. */
 export function money(micro, currency) {
   const amount = (micro ?? 0) / 1e6;
-  const digits = amount !== 0 && Math.abs(amount) < 1 ? 4 : 2;
-  const options = { minimumFractionDigits: 2, maximumFractionDigits: digits };
+  const size = Math.abs(amount);
+  const digits = amount === 0 || size >= 1 ? 2 : size >= 0.01 ? 4 : 6;
+  return inCurrency(amount, currency, { minimumFractionDigits: 2, maximumFractionDigits: digits });
+}
+
+/** The same of a sum, where there is little room: large ones without cents, and millions in a letter. */
+export function sumOfMoney(micro, currency) {
+  const amount = (micro ?? 0) / 1e6;
+  if (amount < 1000) return money(micro, currency);
+  return amount < 1e6 ? inCurrency(amount, currency, { maximumFractionDigits: 0 }) : roundMoney(micro, currency);
+}
+
+/** The same of a round amount, as at the lines of a chart: no zeros behind the point, and thousands in a letter. */
+export function roundMoney(micro, currency) {
+  return inCurrency((micro ?? 0) / 1e6, currency, { notation: "compact", maximumSignificantDigits: 3 });
+}
+
+function inCurrency(amount, currency, options) {
   try {
     return new Intl.NumberFormat("en", { style: "currency", currency, ...options }).format(amount);
   } catch {

@@ -133,7 +133,7 @@ const ITEM_COLUMNS = [
     name: "Item",
     kind: "lead",
     cell: (item) => [
-      h("span", { class: "strong break" }, `${item.index} · ${item.operation}`),
+      h("span", { class: "strong" }, `${item.index} · `, h("span", { class: "nowrap" }, item.operation)),
       h("span", { class: "under break" }, [item.model, item.task_id && `task ${item.task_id}`].filter(Boolean).join(" · ")),
     ],
   },

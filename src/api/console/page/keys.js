@@ -72,7 +72,7 @@ const COLUMNS = (caller, actions) => [
   },
   { name: "Status", cell: (key) => [pill(key.status), ends(key)] },
   { name: "May do", cell: (key) => chips(key.scopes) },
-  { name: "Models", cell: (key) => (key.models ? chips(key.models, "none") : h("span", { class: "soft" }, "every one")) },
+  { name: "Models", cell: (key) => (key.models ? chips(key.models, "none") : h("span", { class: "soft nowrap" }, "every one")) },
   { name: "Limits", cell: (key) => limits(key.limits) },
   { name: "Created", cell: (key) => [when(key.created_at), key.rotation_of && h("span", { class: "under" }, "replaced ", shortId(key.rotation_of))] },
   { name: "Actions", kind: "actions", cell: actions },
@@ -84,12 +84,12 @@ function ends(key) {
 }
 
 function limits(own) {
-  if (!own) return h("span", { class: "soft" }, "the server’s");
+  if (!own) return h("span", { class: "soft nowrap" }, "the server’s");
   const { budget, ...numbers } = own;
   const set = Object.entries(numbers).map(([name, value]) => `${count(value)} ${words(name)}`);
   if (budget?.day_microunits) set.push(`${money(budget.day_microunits, budget.currency)} a day`);
   if (budget?.month_microunits) set.push(`${money(budget.month_microunits, budget.currency)} a month`);
-  return set.map((text) => h("span", { class: "under nowrap" }, text));
+  return set.map((text) => h("span", { class: "under" }, text));
 }
 
 const text = (key) => [key.id, key.access_key, key.owner, key.description, ...key.scopes].join(" ").toLowerCase();

@@ -2,7 +2,7 @@
 
 import { OTHERS, SERIES, chart } from "./chart.js";
 import { h } from "./dom.js";
-import { compact, count, money, plural } from "./format.js";
+import { compact, count, money, plural, roundMoney, sumOfMoney } from "./format.js";
 import { live } from "./live.js";
 import { choice, empty, head, section } from "./parts.js";
 import { holdersOf, table } from "./table.js";
@@ -69,12 +69,12 @@ export function usage({ relay, root, signal }) {
     const costs = totals.filter((one) => one.cost_microunits > 0);
     return h(
       "div",
-      { class: "tiles" },
+      { class: "tiles tiles-wide" },
       tile("Calls", compact(calls), estimated ? `${count(estimated)} estimated` : "All counted upstream"),
       tile("Tokens", compact(tokens), "In and out"),
       costs.length === 0
         ? tile("Cost", "–", "No model that was used has a price")
-        : costs.map((one) => tile(`Cost, ${one.currency}`, money(one.cost_microunits, one.currency), plural(one.calls, "priced call"))),
+        : costs.map((one) => tile(`Cost, ${one.currency}`, sumOfMoney(one.cost_microunits, one.currency), plural(one.calls, "priced call"))),
     );
   }
 
@@ -104,8 +104,8 @@ export function usage({ relay, root, signal }) {
     const days = [];
     for (let at = Date.parse(first); at <= Date.parse(last); at += DAY) {
       const day = new Date(at).toISOString().slice(0, 10);
-      const parts = own.map((group) => ({ name: group.name, amount: group.days.get(day) ?? 0 }));
-      parts.push({ name: OTHERS, amount: rest.reduce((sum, group) => sum + (group.days.get(day) ?? 0), 0) });
+      const parts = own.map(({ id, name, days }) => ({ id, name, amount: days.get(day) ?? 0 }));
+      parts.push({ id: OTHERS, name: OTHERS, amount: rest.reduce((sum, group) => sum + (group.days.get(day) ?? 0), 0) });
       days.push({ day, parts: parts.filter((part) => part.amount > 0) });
     }
     const styles = getComputedStyle(root);
@@ -113,8 +113,9 @@ export function usage({ relay, root, signal }) {
     const drawn = chart({
       title: `${name} by day and ${asked.by}`,
       days,
-      names: [...own.map((group) => group.name), ...(rest.length > 0 ? [OTHERS] : [])],
+      series: [...own, ...(rest.length > 0 ? [{ id: OTHERS, name: OTHERS }] : [])],
       text: asked.measure === "cost" ? (amount) => money(amount, asked.currency) : compact,
+      scale: asked.measure === "cost" ? (amount) => roundMoney(amount, asked.currency) : compact,
       width: Math.max(240, Math.floor(inner) - (inner < 700 ? 34 : 42)),
       chosen,
       choose: (index) => {
