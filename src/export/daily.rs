@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use tokio_util::task::TaskTracker;
 
 use super::checkpoint::Checkpoint;
 use super::name::{DayFile, Part};
@@ -19,6 +20,7 @@ use crate::object::{ObjectError, ObjectStorage};
 use crate::store::error::StoreError;
 use crate::store::exports::{self, NoteProgress, Progress, Span};
 use crate::store::{Rows, Store};
+use crate::telemetry::metrics;
 
 /// Why days are not exported.
 #[derive(Debug, thiserror::Error)]
@@ -57,18 +59,21 @@ pub struct Daily {
     store: Store,
     settings: AuditExport,
     aws: Aws,
+    cleaning: TaskTracker,
     key: Arc<CheckpointKey>,
 }
 
 impl Daily {
-    /// What exports the days of `store`.
+    /// What exports the days of `store`. Among the tasks of `cleaning`, parts of a day that was given up are taken away:
+    /// who ends the process waits for it.
     #[must_use]
-    pub fn new(store: Store, settings: AuditExport, aws: Aws) -> Self {
+    pub fn new(store: Store, settings: AuditExport, aws: Aws, cleaning: TaskTracker) -> Self {
         let key = Arc::new(CheckpointKey::derive(&store.keyring().id));
         Self {
             store,
             settings,
             aws,
+            cleaning,
             key,
         }
     }
@@ -81,10 +86,20 @@ impl Daily {
     /// # Cancel safety
     /// A day that was dropped half-way is done again.
     pub async fn catch_up(&self, now: Timestamp) -> Result<u64, DailyError> {
+        let done = self.export_until(now).await;
+        match done {
+            Ok(_) => metrics::exported(now.as_seconds()),
+            Err(_) => metrics::export_failed(),
+        }
+        done
+    }
+
+    async fn export_until(&self, now: Timestamp) -> Result<u64, DailyError> {
         let ended = Day::of(now.minus(GRACE)).previous();
         let mut days = 0;
         while let Some((day, span)) = self.due(ended).await? {
             let place = ObjectStorage::open(&self.settings.url, &self.aws).await?;
+            let place = place.cleaning_in(&self.cleaning);
             self.export(&place, day, &span).await?;
             let done = Progress::Done { day, last: span.last };
             self.store.change(NoteProgress(done)).await?;

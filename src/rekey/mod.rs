@@ -152,8 +152,13 @@ impl Rekey {
     /// How the keys stand.
     ///
     /// # Errors
-    /// [`StoreError`] when the store fails.
+    /// [`StoreError`] when the store fails, or has failed: whoever waits for the end of a replacement waits in vain then.
     pub async fn state(&self) -> Result<State, StoreError> {
+        if self.store.failed().is_cancelled() {
+            return Err(StoreError::Io(
+                "a write failed, and nothing more is written by this process".to_owned(),
+            ));
+        }
         let rekeying = self.store.read_aside(rekeying::get).await?;
         let wrapped = Wrapped::by(self.is_previous.load(Ordering::Acquire).into());
         Ok(State { wrapped, rekeying })
@@ -319,6 +324,10 @@ impl Rekey {
                 Ok(Next::Step) => continue,
                 Ok(Next::At(moment)) => moment.since(self.clock.earliest()).min(LONGEST_PAUSE),
                 Ok(Next::Rest) => LONGEST_PAUSE,
+                Err(error) if self.store.failed().is_cancelled() => {
+                    tracing::error!(error = %error, "replacing the data keys stops here, and goes on after the next start");
+                    return;
+                }
                 Err(error) => {
                     tracing::error!(error = %error, "replacing the data keys failed and is tried again");
                     RETRY

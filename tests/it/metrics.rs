@@ -278,12 +278,45 @@ async fn routes_are_labelled_by_their_patterns() {
     assert!(!scrape.text.contains("key_0123456789abcdef") && !scrape.text.contains("/a/path"));
 }
 
+#[tokio::test]
+async fn what_a_model_costs_and_takes_is_counted_from_zero_once_it_has_a_price() {
+    let relay = Relay::start().await;
+    let put = async |name: &str, price: &str| {
+        let model = format!(r#"{{"targets":[{{"upstream":"volcengine","model":"jimeng_t2i_v40"}}],"price":{price}}}"#);
+        let path = format!("/admin/models/{name}");
+        let put = relay.operator().send(Method::PUT, &path, &model).await.unwrap();
+        assert_eq!(put.status, 200, "{}", put.text());
+    };
+    put("of-tokens", r#"{"currency":"EUR","input":5,"output":7}"#).await;
+    put("of-images", r#"{"currency":"EUR","image":5}"#).await;
+
+    let scrape = Scrape::of(&relay).await;
+
+    for model in ["of-tokens", "of-images"] {
+        let labels = [("currency", "EUR"), ("model", model)];
+        assert_eq!(
+            scrape.value("tollgate_cost_microunits_total", &labels),
+            Some(0.0),
+            "{model}"
+        );
+    }
+    for direction in ["input", "output"] {
+        let tokens = |model| scrape.value("tollgate_tokens_total", &[("direction", direction), ("model", model)]);
+        assert_eq!(
+            (tokens("of-tokens"), tokens("of-images")),
+            (Some(0.0), None),
+            "{direction}"
+        );
+    }
+}
+
 /// A relay that has seen a success, a replay, a conflict, a wait, a refusal, a retry and a lost answer.
 async fn mixed() -> Relay {
     let folder = tempfile::tempdir().unwrap();
     let relay = Relay::build()
         .with("BACKUP_URL", folder.path().to_str().unwrap())
         .with("BACKUP_EVERY", "0")
+        .with("AUDIT_EXPORT_URL", folder.path().to_str().unwrap())
         .with("UPSTREAM_MAX_RUNNING_TASKS", "50")
         .with("PER_KEY_MAX_QUEUE", "1")
         .start()
@@ -324,6 +357,11 @@ async fn mixed() -> Relay {
     relay.stranger().get("/health").await;
     let backed_up = operator.post("/admin/backup", "").await;
     assert_eq!(backed_up.status, 200, "{}", backed_up.text());
+    eventually("the export has looked for days that ended", async || {
+        let text = relay.stranger().get("/metrics").await.text();
+        text.contains("\ntollgate_audit_export_last_success_timestamp_seconds ")
+    })
+    .await;
     relay
 }
 

@@ -21,7 +21,7 @@ use crate::model::clock::Clock;
 use crate::model::record::Event;
 use crate::model::secret::Secret;
 use crate::store::audit::{self, Order, Verdict, Walk};
-use crate::store::error::OpenError;
+use crate::store::error::{OpenError, StoreError};
 use crate::store::rekeying::{self, Rekeying, Stage};
 use crate::store::sealed::{Batch, SealedTable};
 use crate::store::{Change, Missing, OpenOptions, Store, Tables};
@@ -267,6 +267,17 @@ async fn walks_that_never_come_to_an_end_are_given_up_until_somebody_asks_again(
     process.rekey.begin(action("rekey.deep")).await.unwrap();
     assert!(matches!(walk(&process).await, Next::At(_)));
     assert_eq!(stage(&process.store), Stage::Waiting);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_file_that_failed_is_told() {
+    let (file, clock) = (File::default(), Wall::new());
+    let process = Process::start(&file, &clock, &[1]);
+    process.rekey.begin(action("rekey.deep")).await.unwrap();
+
+    process.store.failed().cancel();
+
+    assert!(matches!(process.rekey.state().await, Err(StoreError::Io(_))));
 }
 
 #[tokio::test]

@@ -4,17 +4,21 @@
 
 mod backup;
 mod calls;
+mod export;
 mod jobs;
 mod store;
 mod upstreams;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
-pub use self::backup::{BACKUP_BYTES, BACKUP_DURATION, BACKUP_FAILURES, BACKUP_LAST_SUCCESS, backed_up, backup_failed};
+pub use self::backup::{
+    BACKUP_BYTES, BACKUP_DURATION, BACKUP_FAILURES, BACKUP_LAST_SUCCESS, backed_up, backup_failed, backup_found,
+};
 pub use self::calls::{
     COST, HTTP_DURATION, HTTP_REQUESTS, IDEMPOTENCY, IN_FLIGHT, InFlight, KeyPresented, OVERHEAD, OpenStream,
     REJECTIONS, STREAMS, TOKENS, cost, http_request, idempotency, in_flight, overhead, rejection, stream, tokens,
 };
+pub use self::export::{EXPORT_FAILURES, EXPORT_LAST_SUCCESS, export_failed, exported};
 pub use self::jobs::{
     JOB_ATTEMPTS, JOB_DURATION, JOB_ENDED, JOB_ENQUEUED, JOB_EVENT_STREAMS, JOB_LEASES_LOST, JOB_POLLS,
     JOB_QUEUE_OLDEST, JOB_TAKEN, JOBS, JobAttempt, JobEventStream, JobPoll, job_attempt, job_ended, job_event_stream,
@@ -50,6 +54,7 @@ pub fn describe_all() {
     store::describe();
     jobs::describe();
     backup::describe();
+    export::describe();
     describe_gauge!(CONNECTIONS, "Connections that are open");
     describe_counter!(WEBHOOKS, "What came of attempts at webhook deliveries");
     describe_gauge!(KEYS, "Client keys");

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
 use tollgate::config::{Config, MapVars};
 use tollgate::crypto::signing::PublicKey;
 use tollgate::export::{Daily, DailyError, verify};
@@ -106,6 +108,32 @@ async fn a_server_exports_by_itself() {
 }
 
 #[tokio::test]
+async fn an_export_that_fails_is_counted_and_one_that_succeeds_has_its_moment_told() {
+    let (folder, relay) = (TempDir::new().unwrap(), three_days().await);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let told = |series: &str| {
+        let text = recorder.handle().render();
+        let mut values = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        values.next().map(str::to_owned)
+    };
+    let (last, failures) = (
+        "tollgate_audit_export_last_success_timestamp_seconds",
+        "tollgate_audit_export_failures_total",
+    );
+
+    let unmounted = daily(&relay, &folder.path().join("unmounted/audit"));
+    unmounted.catch_up(relay.wall()).await.unwrap_err();
+    assert_eq!((told(last), told(failures).as_deref()), (None, Some("1")));
+
+    daily(&relay, folder.path()).catch_up(relay.wall()).await.unwrap();
+    let now = relay.wall().as_seconds().to_string();
+    assert_eq!((told(last), told(failures).as_deref()), (Some(now), Some("1")));
+}
+
+#[tokio::test]
 async fn a_clock_that_was_ahead_for_a_while_does_not_stop_the_export() {
     let (relay, folder) = (Relay::build().ago(DAY * 5).start().await, TempDir::new().unwrap());
     let daily = daily(&relay, folder.path());
@@ -132,7 +160,8 @@ fn daily(relay: &Relay, folder: &Path) -> Daily {
         .with("AUDIT_EXPORT_URL", &folder.display().to_string())
         .with("AUDIT_EXPORT_FORMAT", "parquet,ndjson");
     let config = Config::parse(&vars).unwrap();
-    Daily::new(relay.services().store.clone(), config.audit_export.unwrap(), config.aws)
+    let store = relay.services().store.clone();
+    Daily::new(store, config.audit_export.unwrap(), config.aws, TaskTracker::new())
 }
 
 async fn checked(relay: &Relay, folder: &Path) -> verify::Report {
