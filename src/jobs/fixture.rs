@@ -9,7 +9,7 @@ use crate::crypto::entropy::OsEntropy;
 use crate::crypto::keyring::MasterKey;
 use crate::model::clock::{Clock, SystemClock, Timestamp};
 use crate::model::id::{JobId, OwnerId};
-use crate::model::job::{Hold, Item, ItemState, Job, JobKind, JobState, Priority, RetryPolicy, Tally, TimeLimits};
+use crate::model::job::{Item, ItemState, Job, QueueName};
 use crate::model::operation::Operation;
 use crate::model::secret::Secret;
 use crate::store::error::StoreError;
@@ -44,28 +44,7 @@ pub(super) fn vault(store: &Store) -> Vault {
 
 /// Writes a job with so many items.
 pub(super) async fn submit(store: &Store, id: JobId, items: u32) {
-    let job = Job {
-        owner: OWNER,
-        key: None,
-        kind: JobKind::Batch,
-        queue: "default".parse().unwrap(),
-        priority: Priority::default(),
-        state: JobState::Queued,
-        hold: Hold::Free,
-        cancelled_at: None,
-        tally: Tally::queued(items),
-        created_at: NOW,
-        not_before: None,
-        deadline: None,
-        started_at: None,
-        finished_at: None,
-        retry: RetryPolicy::default(),
-        limits: TimeLimits::default(),
-        private: Vec::new(),
-        idempotency: None,
-        last_event: 0,
-        last_log: 0,
-    };
+    let job = Job::new(OWNER, QueueName::default_queue(), items, NOW);
     let new = move |_| NewItem {
         item: Item::new(Operation::Process, None, NOW, None),
         body: Vec::new(),
