@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use redb::backends::InMemoryBackend;
-
 use super::vault::Vault;
 use crate::crypto::entropy::OsEntropy;
-use crate::crypto::keyring::MasterKey;
 use crate::model::clock::{Clock, SystemClock, Timestamp};
 use crate::model::id::{JobId, OwnerId};
 use crate::model::job::{Item, ItemState, Job, QueueName};
 use crate::model::operation::Operation;
-use crate::model::secret::Secret;
 use crate::store::error::StoreError;
+use crate::store::fixture::{File, open};
 use crate::store::jobs::{Edit, NewItem};
-use crate::store::{Change, Missing, OpenOptions, Store, Tables, jobs};
+use crate::store::{Change, Store, Tables, jobs};
 
 pub(super) const OWNER: OwnerId = OwnerId::from_bits(7);
 pub(super) const JOB: JobId = JobId::from_bits(1);
@@ -26,16 +23,7 @@ pub(super) fn store() -> Store {
 
 /// One whose commits happen when this clock says.
 pub(super) fn store_at(clock: Arc<dyn Clock>) -> Store {
-    let master = Secret::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
-    let options = OpenOptions {
-        master_keys: &|_| Ok(vec![MasterKey::from_base64(&master).unwrap()]),
-        cache_bytes: 1 << 20,
-        missing: Missing::Create,
-        progress: |_| {},
-        clock,
-        entropy: &OsEntropy,
-    };
-    Store::open_backend(InMemoryBackend::new(), &options).unwrap().store
+    open(&File::default(), clock)
 }
 
 pub(super) fn vault(store: &Store) -> Vault {
