@@ -27,6 +27,7 @@ pub mod page;
 pub mod params;
 pub mod peer;
 pub mod ratelimit;
+mod raw;
 pub mod readiness;
 pub mod rekey;
 pub mod relayed;

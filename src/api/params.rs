@@ -3,12 +3,11 @@
 //! poem-openapi would answer 400 to an unknown `Action` and take the first of two; ours never fails, and the handler
 //! reads the raw query.
 
-use std::borrow::Cow;
-
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
+use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult};
 use serde_json::Value;
 
+use super::raw::raw_type;
 use crate::model::operation::Operation;
 
 macro_rules! documented {
@@ -17,27 +16,9 @@ macro_rules! documented {
         #[derive(Debug, Clone, Copy)]
         pub struct $name;
 
-        impl Type for $name {
-            const IS_REQUIRED: bool = true;
-            type RawValueType = Self;
-            type RawElementValueType = Self;
-
-            fn name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Inline(Box::new(MetaSchema { enum_items: $items, ..MetaSchema::new("string") }))
-            }
-
-            fn as_raw_value(&self) -> Option<&Self> {
-                Some(self)
-            }
-
-            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-                Box::new(std::iter::once(self))
-            }
-        }
+        raw_type!($name, required true,
+            MetaSchemaRef::Inline(Box::new(MetaSchema { enum_items: $items, ..MetaSchema::new("string") }))
+        );
 
         impl ParseFromParameter for $name {
             fn parse_from_parameter(_value: &str) -> ParseResult<Self> {

@@ -5,7 +5,6 @@
 
 use poem_openapi::Object;
 use poem_openapi::registry::{MetaHeader, MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::{Value, json};
 
 /// What an error says, in the words that OpenAI's SDKs read.
@@ -92,19 +91,7 @@ macro_rules! open_schema {
         #[derive(Debug)]
         pub struct $name(pub Value);
 
-        impl Type for $name {
-            const IS_REQUIRED: bool = true;
-            type RawValueType = Self;
-            type RawElementValueType = Self;
-
-            fn name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Reference(stringify!($name).to_owned())
-            }
-
+        $crate::api::raw::raw_type!($name, required true, MetaSchemaRef::Reference(stringify!($name).to_owned());
             fn register(registry: &mut Registry) {
                 registry.create_schema::<Self, _>(stringify!($name).to_owned(), |_| MetaSchema {
                     description: Some($title),
@@ -115,27 +102,8 @@ macro_rules! open_schema {
                     ..MetaSchema::new("object")
                 });
             }
-
-            fn as_raw_value(&self) -> Option<&Self> {
-                Some(self)
-            }
-
-            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-                Box::new(std::iter::once(self))
-            }
-        }
-
-        impl ParseFromJSON for $name {
-            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-                Ok(Self(value.unwrap_or_default()))
-            }
-        }
-
-        impl ToJSON for $name {
-            fn to_json(&self) -> Option<Value> {
-                Some(self.0.clone())
-            }
-        }
+        );
+        $crate::api::raw::raw_json!($name);
     };
 }
 

@@ -68,7 +68,7 @@ pub fn check(config: &Config, progress: &dyn Fn(Step)) -> Result<CheckReport, St
     let log_book = walk(&store, progress)?;
     let all = store.read(|rows| sealed::rows(rows))?;
     let seals = sealed::check(&store, |seals| {
-        progress(Step::Seals(seals.opened + seals.unreadable, all))
+        progress(Step::Seals(seals.opened + seals.unreadable, all));
     })?;
     let tasks = tokio_util::task::TaskTracker::new();
     let catalogue = Curator::load(config, store.clone(), outside.entropy, outside.clock, tasks);

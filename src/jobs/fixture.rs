@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use redb::backends::InMemoryBackend;
-
 use super::vault::Vault;
 use crate::crypto::entropy::OsEntropy;
-use crate::crypto::keyring::MasterKey;
 use crate::model::clock::{Clock, SystemClock, Timestamp};
 use crate::model::id::{JobId, OwnerId};
-use crate::model::job::{Hold, Item, ItemState, Job, JobKind, JobState, Priority, RetryPolicy, Tally, TimeLimits};
+use crate::model::job::{Item, ItemState, Job, QueueName};
 use crate::model::operation::Operation;
-use crate::model::secret::Secret;
 use crate::store::error::StoreError;
+use crate::store::fixture::{File, open};
 use crate::store::jobs::{Edit, NewItem};
-use crate::store::{Change, Missing, OpenOptions, Store, Tables, jobs};
+use crate::store::{Change, Store, Tables, jobs};
 
 pub(super) const OWNER: OwnerId = OwnerId::from_bits(7);
 pub(super) const JOB: JobId = JobId::from_bits(1);
@@ -26,16 +23,7 @@ pub(super) fn store() -> Store {
 
 /// One whose commits happen when this clock says.
 pub(super) fn store_at(clock: Arc<dyn Clock>) -> Store {
-    let master = Secret::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
-    let options = OpenOptions {
-        master_keys: &|_| Ok(vec![MasterKey::from_base64(&master).unwrap()]),
-        cache_bytes: 1 << 20,
-        missing: Missing::Create,
-        progress: |_| {},
-        clock,
-        entropy: &OsEntropy,
-    };
-    Store::open_backend(InMemoryBackend::new(), &options).unwrap().store
+    open(&File::default(), clock)
 }
 
 pub(super) fn vault(store: &Store) -> Vault {
@@ -44,28 +32,7 @@ pub(super) fn vault(store: &Store) -> Vault {
 
 /// Writes a job with so many items.
 pub(super) async fn submit(store: &Store, id: JobId, items: u32) {
-    let job = Job {
-        owner: OWNER,
-        key: None,
-        kind: JobKind::Batch,
-        queue: "default".parse().unwrap(),
-        priority: Priority::default(),
-        state: JobState::Queued,
-        hold: Hold::Free,
-        cancelled_at: None,
-        tally: Tally::queued(items),
-        created_at: NOW,
-        not_before: None,
-        deadline: None,
-        started_at: None,
-        finished_at: None,
-        retry: RetryPolicy::default(),
-        limits: TimeLimits::default(),
-        private: Vec::new(),
-        idempotency: None,
-        last_event: 0,
-        last_log: 0,
-    };
+    let job = Job::new(OWNER, QueueName::default_queue(), items, NOW);
     let new = move |_| NewItem {
         item: Item::new(Operation::Process, None, NOW, None),
         body: Vec::new(),

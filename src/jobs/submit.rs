@@ -15,7 +15,7 @@ use crate::model::clock::Timestamp;
 use crate::model::id::{JobId, RequestId};
 use crate::model::job::item::ItemBody;
 use crate::model::job::queue::QueueMode;
-use crate::model::job::{Hold, Item, ItemRef, Job, JobState, Tally};
+use crate::model::job::{Item, ItemRef, Job};
 use crate::relay::error::RelayError;
 use crate::store::error::{StoreError, WriteError};
 use crate::store::jobs::key::JobKey;
@@ -87,27 +87,17 @@ impl Jobs {
             .map(|(item, index)| self.seal_item(ItemRef { job: id, index }, item, spec.not_before, now))
             .collect::<Result<Vec<_>, _>>()?;
         let items = Arc::new(items);
+        let number = u32::try_from(spec.items.len()).unwrap_or(u32::MAX);
         let job = Job {
-            owner: caller.owner,
             key: caller.key(),
             kind: spec.kind,
-            queue: spec.queue.clone(),
             priority: spec.priority,
-            state: JobState::Queued,
-            hold: Hold::Free,
-            cancelled_at: None,
-            tally: Tally::queued(u32::try_from(spec.items.len()).unwrap_or(u32::MAX)),
-            created_at: now,
             not_before: spec.not_before,
             deadline: spec.deadline,
-            started_at: None,
-            finished_at: None,
             retry: spec.retry,
             limits: spec.limits,
             private: self.vault.seal_private(id, &spec.private)?,
-            idempotency: None,
-            last_event: 0,
-            last_log: 0,
+            ..Job::new(caller.owner, spec.queue.clone(), number, now)
         };
         let enqueued = loop {
             let usage = idempotency.map(|presented| self.usage(caller, &spec, presented, id, now));

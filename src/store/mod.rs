@@ -11,6 +11,8 @@ mod codec;
 pub mod error;
 pub mod exports;
 pub mod file;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod found;
 pub mod idempotency;
 mod inspect;

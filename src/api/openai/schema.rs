@@ -1,7 +1,6 @@
 //! The relayed bodies of OpenAI's API, as open schemas.
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
 use serde_json::{Value, json};
 
 use crate::api::schema::{field, open_schema};

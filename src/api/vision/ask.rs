@@ -4,12 +4,13 @@ use bytes::Bytes;
 use poem::Request;
 use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaRequest, MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::ParseFromJSON;
 use poem_openapi::{ApiExtractorType, Object};
 use serde_json::{Value, json};
 
 use crate::api::error::ApiError;
 use crate::api::guard::TakesBody;
+use crate::api::raw::{raw_json, raw_type};
 use crate::model::vision::{Images, Options, OptionsError};
 
 /// A question about images.
@@ -104,39 +105,8 @@ macro_rules! field {
         #[derive(Debug)]
         pub struct $name(Value);
 
-        impl Type for $name {
-            const IS_REQUIRED: bool = $required;
-            type RawValueType = Self;
-            type RawElementValueType = Self;
-
-            fn name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Inline(Box::new($schema))
-            }
-
-            fn as_raw_value(&self) -> Option<&Self> {
-                Some(self)
-            }
-
-            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-                Box::new(std::iter::once(self))
-            }
-        }
-
-        impl ParseFromJSON for $name {
-            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-                Ok(Self(value.unwrap_or_default()))
-            }
-        }
-
-        impl ToJSON for $name {
-            fn to_json(&self) -> Option<Value> {
-                Some(self.0.clone())
-            }
-        }
+        raw_type!($name, required $required, MetaSchemaRef::Inline(Box::new($schema)));
+        raw_json!($name);
     };
 }
 

@@ -147,7 +147,7 @@ async fn the_state_of_a_key_is_told_only_to_who_holds_it() {
         ..spec([Scope::Relay])
     };
     let expired = relay.issuer.create(spec, &operator()).await.unwrap();
-    relay.clock.advance(Duration::from_mins(1));
+    relay.clock.forward(Duration::from_mins(1));
 
     for (issued, state) in [(revoked, AuthError::Revoked), (expired, AuthError::Expired)] {
         let now = relay.clock.wall();
@@ -183,7 +183,7 @@ async fn the_scheme_comes_first_then_revocation_then_expiry_then_the_scope() {
         ..KeyChange::default()
     };
     change(expiring).await.unwrap();
-    relay.clock.advance(Duration::from_secs(1));
+    relay.clock.forward(Duration::from_secs(1));
     assert_eq!(relay.relay(&request).unwrap_err(), AuthError::Expired);
 
     let signed_only = KeyChange {
@@ -273,7 +273,7 @@ async fn a_signed_admin_request_is_not_accepted_again_after_a_restart() {
     let request = Request::signed(&issued, relay.clock.wall());
     assert!(relay.enter(&request, Plane::Admin, Scope::Admin).is_ok());
 
-    relay.clock.advance(Duration::from_secs(2));
+    relay.clock.forward(Duration::from_secs(2));
     let relay = relay.restarted();
 
     assert_eq!(
@@ -321,9 +321,9 @@ async fn nothing_that_can_be_printed_holds_a_secret() {
     let signature = with_signature.rsplit('=').next().unwrap();
     for secret in [issued.secret.expose(), ADMIN_TOKEN, signature] {
         assert!(!printed.iter().any(|text| text.contains(secret)), "{printed:?}");
-        assert!(!is_in_file(secret, &relay.file));
+        assert!(!relay.file.contains(secret));
     }
     // The search finds what is there.
-    assert!(is_in_file(&issued.key.access_key, &relay.file));
+    assert!(relay.file.contains(&issued.key.access_key));
     assert!(printed.iter().any(|text| text.contains(&issued.key.access_key)));
 }

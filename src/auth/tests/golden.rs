@@ -1,40 +1,9 @@
 //! The golden vectors of the signature scheme, from end to end: imported key, head, body.
 
-use serde::Deserialize;
-
 use super::*;
+use crate::crypto::sigv4::fixture::{Golden, Vector, golden};
 use crate::model::key::Standing;
 use crate::model::legacy::LegacyKey;
-
-/// The file of golden vectors.
-#[derive(Deserialize)]
-struct Golden {
-    access_key: String,
-    secret_key: String,
-    x_date: String,
-    host: String,
-    region: String,
-    body: String,
-    body_sha256: String,
-    vectors: Vec<Vector>,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    name: String,
-    algorithm: String,
-    suffix: String,
-    path: String,
-    query: String,
-    content_type: Option<String>,
-    signed_headers: String,
-    signature: String,
-}
-
-fn golden() -> Golden {
-    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/sigv4.json"));
-    serde_json::from_str(text).unwrap()
-}
 
 impl Golden {
     fn request(&self, vector: &Vector) -> Request {
@@ -60,7 +29,11 @@ impl Golden {
 
     /// A relay into which the vectors' key was imported.
     async fn relay(&self, signatures: Signatures) -> Relay {
-        let relay = Relay::over(File::default(), ManualClock::at("2026-02-24T10:00:00Z"), signatures);
+        let relay = Relay::over(
+            File::default(),
+            Wall::at("2026-02-24T10:00:00Z".parse().unwrap()),
+            signatures,
+        );
         let key = LegacyKey {
             id: "key_00000000000000aa".parse().unwrap(),
             access_key: self.access_key.clone(),

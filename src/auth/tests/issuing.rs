@@ -85,7 +85,7 @@ async fn the_list_is_newest_first_and_the_counts_follow_the_clock() {
             ..spec([Scope::Relay])
         };
         ids.insert(0, relay.issuer.create(spec, &operator()).await.unwrap().key.id);
-        relay.clock.advance(MINUTE);
+        relay.clock.forward(MINUTE);
     }
     relay.issuer.revoke(ids[0], &operator()).await.unwrap();
     let listed: Vec<_> = relay.directory.list().iter().map(|key| key.id).collect();
@@ -152,7 +152,7 @@ async fn what_makes_no_sense_is_refused_with_its_field() {
 async fn an_update_changes_what_is_given_and_keeps_the_rest() {
     let relay = Relay::new();
     let Issued { key, secret } = relay.key([Scope::Relay]).await;
-    relay.clock.advance(MINUTE);
+    relay.clock.forward(MINUTE);
     let change = KeyChange {
         description: Some("new".to_owned()),
         expires_at: Some(Some(relay.clock.wall().plus(MINUTE))),
@@ -162,7 +162,7 @@ async fn an_update_changes_what_is_given_and_keeps_the_rest() {
     assert_eq!((updated.description.as_str(), updated.scopes), ("new", key.scopes));
     assert_eq!(updated.updated_at, relay.clock.wall());
 
-    relay.clock.advance(MINUTE);
+    relay.clock.forward(MINUTE);
     let revived = KeyChange {
         expires_at: Some(None),
         ..KeyChange::default()
@@ -176,7 +176,7 @@ async fn an_update_changes_what_is_given_and_keeps_the_rest() {
 async fn an_update_that_changes_nothing_is_not_recorded() {
     let relay = Relay::new();
     let Issued { key, .. } = relay.key([Scope::Relay]).await;
-    relay.clock.advance(MINUTE);
+    relay.clock.forward(MINUTE);
     let same = relay
         .issuer
         .update(key.id, KeyChange::default(), &operator())
@@ -192,7 +192,7 @@ async fn a_revoked_key_stays_as_it_is() {
     let id = relay.key([Scope::Relay]).await.key.id;
     let revoked = relay.issuer.revoke(id, &operator()).await.unwrap();
     assert_eq!(revoked.standing, Standing::Revoked(relay.clock.wall()));
-    relay.clock.advance(MINUTE);
+    relay.clock.forward(MINUTE);
 
     assert_eq!(relay.issuer.revoke(id, &operator()).await.unwrap(), revoked);
     let update = relay.issuer.update(id, KeyChange::default(), &operator()).await;

@@ -7,82 +7,30 @@ mod importing;
 mod issuing;
 mod rotating;
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use redb::StorageBackend;
-use redb::backends::InMemoryBackend;
 use tokio_util::task::TaskTracker;
 
 use super::{Actor, AuthError, Authenticator, Authority, Directory, Issued, Issuer, KeySpec, Parts, Plane, rules};
 use crate::config::Signatures;
 use crate::crypto::digest::sha256;
 use crate::crypto::entropy::{Entropy, EntropyError, OsEntropy};
-use crate::crypto::keyring::MasterKey;
 use crate::crypto::sigv4::sign::{Signer, Unsigned};
 use crate::model::caller::Caller;
+use crate::model::clock::fixture::Wall;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::key::{Limits, Scheme, Schemes, Scope, Scopes};
 use crate::model::record::{AdminAction, Event};
 use crate::model::secret::Secret;
+use crate::store::Store;
 use crate::store::audit::{self, Order};
-use crate::store::{Missing, OpenOptions, Store};
-
-/// A wall clock that stands until it is moved.
-struct ManualClock(AtomicI64);
-
-impl ManualClock {
-    fn at(text: &str) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(text.parse::<Timestamp>().unwrap().as_micros())))
-    }
-
-    fn advance(&self, length: Duration) {
-        self.set(self.wall().plus(length));
-    }
-
-    fn set(&self, to: Timestamp) {
-        self.0.store(to.as_micros(), Ordering::Relaxed);
-    }
-}
-
-impl Clock for ManualClock {
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
-    }
-}
-
-/// A file in memory that can be looked at, and outlives the store that was opened on it.
-#[derive(Clone, Debug, Default)]
-struct File(Arc<InMemoryBackend>);
-
-impl StorageBackend for File {
-    fn len(&self) -> std::io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> std::io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
+use crate::store::fixture::{self, File};
 
 /// A relay's keys: a store with all that stands on it here.
 struct Relay {
     file: File,
-    clock: Arc<ManualClock>,
+    clock: Arc<Wall>,
     store: Store,
     directory: Arc<Directory>,
     issuer: Issuer,
@@ -97,20 +45,11 @@ impl Relay {
     }
 
     fn at(now: &str) -> Self {
-        Self::over(File::default(), ManualClock::at(now), Signatures::Superset)
+        Self::over(File::default(), Wall::at(now.parse().unwrap()), Signatures::Superset)
     }
 
-    fn over(file: File, clock: Arc<ManualClock>, signatures: Signatures) -> Self {
-        let master = Secret::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
-        let options = OpenOptions {
-            master_keys: &|_| Ok(vec![MasterKey::from_base64(&master).unwrap()]),
-            cache_bytes: 1 << 20,
-            missing: Missing::Create,
-            progress: |_| {},
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            entropy: &OsEntropy,
-        };
-        let store = Store::open_backend(file.clone(), &options).unwrap().store;
+    fn over(file: File, clock: Arc<Wall>, signatures: Signatures) -> Self {
+        let store = fixture::open(&file, Arc::clone(&clock) as Arc<dyn Clock>);
         let directory = Arc::new(Directory::load(&store).unwrap());
         Self {
             issuer: Issuer::new(
@@ -259,13 +198,6 @@ impl Request {
             headers: &self.headers,
         }
     }
-}
-
-/// Whether the file holds `text` anywhere.
-fn is_in_file(text: &str, file: &File) -> bool {
-    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
-    file.read(0, &mut bytes).unwrap();
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// What was administered, in short.

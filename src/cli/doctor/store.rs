@@ -306,7 +306,7 @@ mod tests {
         let restored = told_restoration(&info).unwrap();
         assert_eq!((restored.at, restored.backup_at), (at(2000), at(1000)));
 
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(
             of_restoration(&restored, hour, at(5599)).unwrap().status,
             Status::Warning

@@ -6,6 +6,8 @@
 mod authorization;
 mod canonical;
 mod date;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod sign;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,6 @@ mod model;
 mod restart;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::bell::Bell;
@@ -22,7 +21,8 @@ use super::webhook::egress::{Guard, SystemResolver};
 use super::webhook::{Outbox, Surroundings};
 use super::{JobError, Viewer};
 use crate::crypto::entropy::OsEntropy;
-use crate::model::clock::{Clock, GuardedClock, Timestamp};
+use crate::model::clock::fixture::Wall;
+use crate::model::clock::{Clock, GuardedClock};
 use crate::model::id::JobId;
 use crate::model::job::item::Lease;
 use crate::model::job::{Item, ItemRef, Job, QueueName};
@@ -30,15 +30,6 @@ use crate::record::Recorder;
 use crate::store::Store;
 use crate::store::error::WriteError;
 use crate::store::jobs::{self, item};
-
-/// A wall clock that stands still until it is moved.
-struct Wall(AtomicI64);
-
-impl Clock for Wall {
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
-    }
-}
 
 /// What the engine's writes need, and the leases of the present process.
 struct World {
@@ -52,7 +43,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let clock = Arc::new(Wall(AtomicI64::new(NOW.as_micros())));
+        let clock = Wall::at(NOW);
         let store = fixture::store_at(clock.clone());
         let entropy = Arc::new(OsEntropy);
         let recorder = Arc::new(Recorder::new(
@@ -85,8 +76,7 @@ impl World {
     }
 
     fn pass(&self, length: Duration) {
-        let micros = i64::try_from(length.as_micros()).unwrap();
-        self.clock.0.fetch_add(micros, Ordering::Relaxed);
+        self.clock.forward(length);
     }
 
     /// Leases up to `limit` items of a queue.

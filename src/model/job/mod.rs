@@ -122,6 +122,33 @@ impl JobKind {
 }
 
 impl Job {
+    /// A batch of so many items that was accepted at a moment, by somebody who asked for nothing more.
+    #[must_use]
+    pub fn new(owner: OwnerId, queue: QueueName, items: u32, now: Timestamp) -> Self {
+        Self {
+            owner,
+            key: None,
+            kind: JobKind::Batch,
+            queue,
+            priority: Priority::default(),
+            state: JobState::Queued,
+            hold: Hold::Free,
+            cancelled_at: None,
+            tally: Tally::queued(items),
+            created_at: now,
+            not_before: None,
+            deadline: None,
+            started_at: None,
+            finished_at: None,
+            retry: RetryPolicy::default(),
+            limits: TimeLimits::default(),
+            private: Vec::new(),
+            idempotency: None,
+            last_event: 0,
+            last_log: 0,
+        }
+    }
+
     /// How it stands, by its items.
     #[must_use]
     pub fn present_state(&self) -> JobState {

@@ -1,36 +1,25 @@
 //! The store and the model, side by side.
 
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use redb::backends::InMemoryBackend;
 
 use super::known::{Known, State};
 use super::step::Step;
 use crate::crypto::entropy::OsEntropy;
-use crate::crypto::keyring::MasterKey;
 use crate::model::caller::{Caller, Identity};
 use crate::model::clock::Timestamp;
+use crate::model::clock::fixture::Wall;
 use crate::model::id::RequestId;
 use crate::model::key::Limits;
 use crate::model::money::{Budget, Currency, Label, Period, Price, Units};
 use crate::model::operation::Operation;
 use crate::model::outcome::{Outcome, Reason};
-use crate::model::secret::Secret;
 use crate::model::usage::{Source, Totals, Usage};
 use crate::record::recovery::settle_before;
 use crate::record::*;
-use crate::store::{Missing, OpenOptions, spending, usage};
-
-/// A wall clock that stands still until it is moved.
-struct Wall(AtomicI64);
-
-impl Clock for Wall {
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
-    }
-}
+use crate::store::fixture::{File, open};
+use crate::store::{spending, usage};
 
 pub(super) struct Nothing;
 
@@ -49,17 +38,8 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let master = Secret::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
-        let clock = Arc::new(Wall(AtomicI64::new(NOW.as_micros())));
-        let options = OpenOptions {
-            master_keys: &|_| Ok(vec![MasterKey::from_base64(&master).unwrap()]),
-            cache_bytes: 1 << 20,
-            missing: Missing::Create,
-            progress: |_| {},
-            clock: clock.clone(),
-            entropy: &OsEntropy,
-        };
-        let store = Store::open_backend(InMemoryBackend::new(), &options).unwrap().store;
+        let clock = Wall::at(NOW);
+        let store = open(&File::default(), clock.clone());
         let guarded = Arc::new(GuardedClock::new(clock.clone()));
         let ttl = Duration::from_hours(24 * 365);
         let recorder = Recorder::new(store, clock.clone(), guarded, Arc::new(OsEntropy), ttl, "volcengine");
@@ -138,7 +118,7 @@ impl World {
                     self.resolve(*at).await;
                 }
             }
-            Step::Tomorrow => drop(self.clock.0.fetch_add(86_400_000_000, Ordering::Relaxed)),
+            Step::Tomorrow => self.clock.forward(Duration::from_hours(24)),
         }
     }
 

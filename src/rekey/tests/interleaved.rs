@@ -25,7 +25,7 @@ fn any_move() -> impl Strategy<Value = Move> {
 }
 
 async fn play(moves: Vec<Move>) {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let mut process = Process::start(&file, &clock, &[1]);
     let mut shelf = fill(&process, 1).await;
     for (number, next) in (100..).zip(moves) {

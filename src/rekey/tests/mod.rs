@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, Uri};
 
-use self::process::{File, Process, TTL, Wall, action, master, opened, rekey_of};
+use self::process::{NOW, Process, TTL, action, rekey_of};
 use self::shelf::{all_open, fill, none_opens, put};
 use super::write::Advance;
 use super::{Next, Wrapped};
@@ -18,10 +18,12 @@ use crate::config::Signatures;
 use crate::crypto::keyring::{Keyring, MasterKey};
 use crate::crypto::seal::StoreId;
 use crate::model::clock::Clock;
+use crate::model::clock::fixture::Wall;
 use crate::model::record::Event;
 use crate::model::secret::Secret;
 use crate::store::audit::{self, Order, Verdict, Walk};
 use crate::store::error::{OpenError, StoreError};
+use crate::store::fixture::{File, master, open_under};
 use crate::store::rekeying::{self, Rekeying, Stage};
 use crate::store::sealed::{Batch, SealedTable};
 use crate::store::{Change, Missing, OpenOptions, Store, Tables};
@@ -81,7 +83,7 @@ fn told(store: &Store) -> Vec<String> {
 
 #[tokio::test]
 async fn a_replacement_that_is_killed_at_every_record_loses_nothing_and_leaves_nothing_behind() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let mut process = Process::start(&file, &clock, &[1]);
     let shelf = fill(&process, EACH).await;
     let old = keys_of(&process.store);
@@ -108,7 +110,7 @@ async fn a_replacement_that_is_killed_at_every_record_loses_nothing_and_leaves_n
 
 #[tokio::test]
 async fn the_old_keys_go_when_no_digest_of_theirs_can_be_asked_for() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     let shelf = fill(&process, 2).await;
     process.rekey.begin(action("rekey.deep")).await.unwrap();
@@ -143,7 +145,7 @@ async fn the_old_keys_go_when_no_digest_of_theirs_can_be_asked_for() {
 
 #[tokio::test]
 async fn what_was_written_since_the_last_walk_under_an_old_key_is_found_before_that_key_goes() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     let late = put(&process, SealedTable::Replies, 1).await;
     let straggler = process
@@ -177,7 +179,7 @@ impl Change for Late {
 
 #[tokio::test]
 async fn a_bearer_is_let_in_at_every_step() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     let issued = put(&process, SealedTable::ClientKeys, 1).await;
     fill(&process, 1).await;
@@ -224,7 +226,7 @@ async fn a_bearer_is_let_in_at_every_step() {
 
 #[tokio::test]
 async fn a_second_replacement_goes_on_with_the_first_or_begins_anew_behind_it() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     let shelf = fill(&process, 2).await;
     let first = keys_of(&process.store);
@@ -252,7 +254,7 @@ async fn a_second_replacement_goes_on_with_the_first_or_begins_anew_behind_it() 
 
 #[tokio::test]
 async fn walks_that_never_come_to_an_end_are_given_up_until_somebody_asks_again() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     let shelf = fill(&process, 2).await;
     process.rekey.begin(action("rekey.deep")).await.unwrap();
@@ -271,7 +273,7 @@ async fn walks_that_never_come_to_an_end_are_given_up_until_somebody_asks_again(
 
 #[tokio::test]
 async fn whoever_waits_for_a_file_that_failed_is_told() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     process.rekey.begin(action("rekey.deep")).await.unwrap();
 
@@ -282,7 +284,7 @@ async fn whoever_waits_for_a_file_that_failed_is_told() {
 
 #[tokio::test]
 async fn what_was_damaged_before_is_counted_and_left_alone() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     put(&process, SealedTable::Replies, 2).await;
     process.store.change(Late(vec![7; 40])).await.unwrap();
@@ -301,7 +303,7 @@ async fn what_was_damaged_before_is_counted_and_left_alone() {
 
 #[tokio::test]
 async fn after_a_rekey_the_old_master_key_opens_nothing_and_says_so() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     let shelf = fill(&process, 1).await;
     process.store.close();
@@ -314,13 +316,13 @@ async fn after_a_rekey_the_old_master_key_opens_nothing_and_says_so() {
 
     assert_eq!(told(&process.store), ["rekey"], "the second had nothing to do");
     process.store.close();
-    let Err(error) = opened(&file, &clock, &[1]) else {
+    let Err(error) = open_under(&file, clock.clone(), &[1]) else {
         panic!("the old master key opened it")
     };
     assert!(matches!(error, OpenError::WrongKey));
     assert!(error.to_string().contains("API_KEY_ENCRYPTION_KEY"), "{error}");
     assert!(
-        matches!(opened(&file, &clock, &[3, 1]), Err(OpenError::WrongKey)),
+        matches!(open_under(&file, clock.clone(), &[3, 1]), Err(OpenError::WrongKey)),
         "a wrong previous key"
     );
     let process = Process::start(&file, &clock, &[2]);
@@ -329,7 +331,7 @@ async fn after_a_rekey_the_old_master_key_opens_nothing_and_says_so() {
 
 #[tokio::test]
 async fn a_replacement_of_the_data_keys_takes_the_present_master_key_too() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     Process::start(&file, &clock, &[1]).store.close();
     let process = Process::start(&file, &clock, &[2, 1]);
 
@@ -337,13 +339,16 @@ async fn a_replacement_of_the_data_keys_takes_the_present_master_key_too() {
 
     assert_eq!(process.rekey.state().await.unwrap().wrapped, Wrapped::Current);
     process.store.close();
-    assert!(matches!(opened(&file, &clock, &[1]), Err(OpenError::WrongKey)));
-    assert_eq!(opened(&file, &clock, &[2]).unwrap().master_key, 0);
+    assert!(matches!(
+        open_under(&file, clock.clone(), &[1]),
+        Err(OpenError::WrongKey)
+    ));
+    assert_eq!(open_under(&file, clock.clone(), &[2]).unwrap().master_key, 0);
 }
 
 #[tokio::test]
 async fn a_passphrase_takes_the_place_of_another_or_of_a_key() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     Process::start(&file, &clock, &[1]).store.close();
     let phrase =
         |text: &str, id: StoreId| MasterKey::from_passphrase(&Secret::new(text.to_owned()), id.as_bytes()).unwrap();

@@ -1,71 +1,20 @@
 //! One process after another on a file in memory, at a moment that a test chooses.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use redb::StorageBackend;
-use redb::backends::InMemoryBackend;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Directory, Issuer};
 use crate::crypto::entropy::OsEntropy;
 use crate::crypto::keyring::MasterKey;
-use crate::crypto::seal::StoreId;
+use crate::model::clock::fixture::Wall;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::record::AdminAction;
-use crate::model::secret::Secret;
 use crate::rekey::{Parts, Rekey, Wrapped};
-use crate::store::error::OpenError;
-use crate::store::{Missing, OpenOptions, Opened, Store};
-
-/// A wall clock that stands until it is moved.
-pub(super) struct Wall(AtomicI64);
-
-impl Wall {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(NOW.as_micros())))
-    }
-
-    pub(super) fn forward(&self, length: Duration) {
-        let micros = i64::try_from(length.as_micros()).unwrap();
-        self.0.fetch_add(micros, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Wall {
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
-    }
-}
-
-/// A file in memory that outlives the store that was opened on it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct File(Arc<InMemoryBackend>);
-
-impl StorageBackend for File {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
+use crate::store::Store;
+use crate::store::fixture::{self, File};
 
 /// One process on a file: its store, and what replaces its keys.
 pub(super) struct Process {
@@ -75,33 +24,20 @@ pub(super) struct Process {
     pub(super) issuer: Issuer,
 }
 
-pub(super) fn master(byte: u8) -> MasterKey {
-    let text = data_encoding::BASE64.encode(&[byte; 32]);
-    MasterKey::from_base64(&Secret::new(text)).unwrap()
-}
-
-/// Opens the file under these master keys, the present one first.
-pub(super) fn opened(file: &File, clock: &Arc<Wall>, masters: &[u8]) -> Result<Opened, OpenError> {
-    let keys = |_: StoreId| Ok(masters.iter().map(|byte| master(*byte)).collect());
-    let options = OpenOptions {
-        master_keys: &keys,
-        cache_bytes: 1 << 20,
-        missing: Missing::Create,
-        progress: |_| {},
-        clock: Arc::clone(clock) as Arc<dyn Clock>,
-        entropy: &OsEntropy,
-    };
-    Store::open_backend(file.clone(), &options)
-}
-
 impl Process {
     /// Starts one. Nothing runs in the background: a test takes the steps.
     pub(super) fn start(file: &File, clock: &Arc<Wall>, masters: &[u8]) -> Self {
-        let opened = opened(file, clock, masters).unwrap();
+        let opened = fixture::open_under(file, Arc::clone(clock) as Arc<dyn Clock>, masters).unwrap();
         let store = opened.store;
         let directory = Arc::new(Directory::load(&store).unwrap());
         let wrapped = Wrapped::by(opened.master_key);
-        let rekey = rekey(&store, Arc::clone(&directory), master(masters[0]), wrapped, clock);
+        let rekey = rekey(
+            &store,
+            Arc::clone(&directory),
+            fixture::master(masters[0]),
+            wrapped,
+            clock,
+        );
         let issuer = Issuer::new(
             store.clone(),
             Arc::clone(&directory),

@@ -9,7 +9,7 @@ use crate::crypto::keyring::Keyring;
 use crate::crypto::seal::Place;
 use crate::model::id::{AccountId, DeliveryId, JobId, KeyId, OwnerId};
 use crate::model::job::log::{LogHead, LogLevel};
-use crate::model::job::{Hold, Item, ItemRef, Job, JobKind, JobState, Priority, RetryPolicy, Tally, TimeLimits};
+use crate::model::job::{Item, ItemRef, Job, QueueName};
 use crate::model::key::{Limits, Schemes, Scope, Scopes};
 use crate::model::operation::{Operation, Protocol};
 use crate::model::upstream::StreamUsage;
@@ -258,26 +258,8 @@ impl Change for Put {
 
 fn job(private: Vec<u8>) -> Job {
     Job {
-        owner: OwnerId::from_bits(7),
-        key: None,
-        kind: JobKind::Batch,
-        queue: "default".parse().unwrap(),
-        priority: Priority::default(),
-        state: JobState::Queued,
-        hold: Hold::Free,
-        cancelled_at: None,
-        tally: Tally::queued(1),
-        created_at: NOW,
-        not_before: None,
-        deadline: None,
-        started_at: None,
-        finished_at: None,
-        retry: RetryPolicy::default(),
-        limits: TimeLimits::default(),
         private,
-        idempotency: None,
-        last_event: 0,
-        last_log: 0,
+        ..Job::new(OwnerId::from_bits(7), QueueName::default_queue(), 1, NOW)
     }
 }
 

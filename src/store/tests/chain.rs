@@ -322,5 +322,5 @@ async fn a_turn_that_was_moved_or_removed_is_found() {
     is_broken_at(&store, 0);
 
     store.close();
-    assert!(matches!(open_under(&disk, Wall::new(), &[1]), Err(OpenError::Head)));
+    assert!(matches!(open_under(&disk, Wall::at(START), &[1]), Err(OpenError::Head)));
 }

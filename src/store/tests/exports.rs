@@ -19,11 +19,11 @@ fn of(store: &Store, text: &str) -> Option<(u64, u64)> {
 
 /// A store in which so many entries were written at each of these hours after 10:00 on 2026-02-24.
 async fn written(hours: &[i64]) -> (Arc<Wall>, Store) {
-    let clock = Wall::new();
+    let clock = Wall::at(START);
     let store = open_under(&Disk::default(), clock.clone(), &[1]).unwrap().store;
     for hour in hours {
         let at = START.as_micros() + hour * 3_600_000_000;
-        clock.0.store(at, Ordering::Relaxed);
+        clock.set(Timestamp::from_micros(at));
         log(&store, [0]).await;
     }
     (clock, store)

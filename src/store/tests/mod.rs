@@ -9,7 +9,6 @@ mod webhooks;
 mod writing;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use redb::WriteTransaction;
@@ -17,55 +16,15 @@ use redb::WriteTransaction;
 use self::disk::Disk;
 use super::audit::{self, Logged, Order};
 use super::error::{OpenError, StoreError};
-use super::{Change, Missing, OpenOptions, Opened, Store, Tables};
+use super::fixture::{self, master, open_under};
+use super::{Change, Opened, Store, Tables};
 use crate::crypto::entropy::OsEntropy;
-use crate::crypto::keyring::MasterKey;
-use crate::crypto::seal::StoreId;
+use crate::model::clock::fixture::Wall;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::record::{Event, Refusal, Refusals};
-use crate::model::secret::Secret;
-
-/// A wall clock that stands still until it is moved.
-struct Wall(AtomicI64);
-
-impl Wall {
-    fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(START.as_micros())))
-    }
-
-    fn forward(&self, length: Duration) {
-        let micros = i64::try_from(length.as_micros()).unwrap();
-        self.0.fetch_add(micros, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Wall {
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
-    }
-}
-
-fn master(byte: u8) -> MasterKey {
-    let text = data_encoding::BASE64.encode(&[byte; 32]);
-    MasterKey::from_base64(&Secret::new(text)).unwrap()
-}
-
-/// Opens the store on a disk under these master keys.
-fn open_under(disk: &Disk, clock: Arc<Wall>, masters: &[u8]) -> Result<Opened, OpenError> {
-    let keys = |_: StoreId| Ok(masters.iter().map(|byte| master(*byte)).collect());
-    let options = OpenOptions {
-        master_keys: &keys,
-        cache_bytes: 1 << 20,
-        missing: Missing::Create,
-        progress: |_| {},
-        clock,
-        entropy: &OsEntropy,
-    };
-    Store::open_backend(disk.clone(), &options)
-}
 
 fn open(disk: &Disk) -> Store {
-    open_under(disk, Wall::new(), &[1]).unwrap().store
+    fixture::open(disk, Wall::at(START))
 }
 
 /// A change that adds one entry, which can be told by its number.

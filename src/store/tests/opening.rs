@@ -6,7 +6,7 @@ use super::super::{Origin, codec, meta, schema};
 use super::*;
 
 fn opened(disk: &Disk, masters: &[u8]) -> Result<Opened, OpenError> {
-    open_under(disk, Wall::new(), masters)
+    open_under(disk, Wall::at(START), masters)
 }
 
 /// A disk whose store was changed behind its back, and closed.

@@ -24,7 +24,7 @@ pub(super) const EVERYTHING: Retention = Retention {
 };
 
 pub(super) fn clocked() -> (Disk, Arc<Wall>, Store) {
-    let (disk, clock) = (Disk::default(), Wall::new());
+    let (disk, clock) = (Disk::default(), Wall::at(START));
     let store = open_under(&disk, clock.clone(), &[1]).unwrap().store;
     (disk, clock, store)
 }

@@ -19,7 +19,8 @@ use tollgate::model::secret::Secret;
 use tollgate::sandbox::{Imitation, Settings};
 use tollgate::store::{Missing, OpenOptions, Opened, Store};
 
-use super::relay::{MASTER, UPSTREAM_KEY, UPSTREAM_SECRET};
+use super::MASTER;
+use super::surroundings::{UPSTREAM_KEY, UPSTREAM_SECRET};
 use super::{Client, eventually};
 
 /// The program with an environment.

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tollgate::admission::gate::Snapshot;
 use tollgate::api::Services;
@@ -12,30 +11,20 @@ use tollgate::app::{App, Outside, StoreSource};
 use tollgate::auth::{Actor, Authority, Issued, KeyChange, KeySpec};
 use tollgate::config::{Config, MapVars};
 use tollgate::crypto::entropy::OsEntropy;
-use tollgate::crypto::keyring::MasterKey;
-use tollgate::crypto::seal::StoreId;
 use tollgate::jobs::webhook::egress::{Resolve, SystemResolver};
-use tollgate::model::clock::{Clock, SystemClock, Timestamp};
+use tollgate::model::clock::{Clock, Timestamp};
 use tollgate::model::key::{Limits, Schemes, Scope, Scopes};
 use tollgate::model::operation::Class;
 use tollgate::model::record::{Entry, Event, Intent, Settlement};
-use tollgate::model::secret::Secret;
-use tollgate::sandbox::{Imitation, Settings};
+use tollgate::sandbox::Imitation;
 use tollgate::server::{Limits as ServerLimits, Server};
 use tollgate::store::audit::{self, Order};
-use tollgate::store::error::OpenError;
-use tollgate::store::{Missing, OpenOptions, Store};
 use tollgate::upstream::media::MediaSource;
 use tollgate::upstream::transport::{Network, Transport};
 
+use super::store::open;
+use super::surroundings::{ADMIN_TOKEN, UPSTREAM_KEY, UPSTREAM_SECRET, imitate, vars};
 use super::{Book, Client, Disk, ManualClock};
-
-/// The key that every test store is sealed under.
-pub(crate) const MASTER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-/// The operator's own token.
-const ADMIN_TOKEN: &str = "operator-canary-token-0123456789abcdef";
-pub(super) const UPSTREAM_KEY: &str = "AKTEST";
-pub(super) const UPSTREAM_SECRET: &str = "upstream-canary-secret";
 
 /// A Tollgate that runs.
 pub(crate) struct Relay {
@@ -373,37 +362,6 @@ impl Builder {
     }
 }
 
-/// The environment of a test: where nothing else is said, everything is at its default.
-fn vars() -> MapVars {
-    MapVars::default()
-        .with("API_KEY_ENCRYPTION_KEY", MASTER)
-        .with("ADMIN_TOKEN", ADMIN_TOKEN)
-        .with("VOLC_SCHEME", "http")
-        .with("STORE_RESERVE_BYTES", "0")
-}
-
-/// The environment of a server in front of an imitation of its own.
-pub(crate) async fn surroundings() -> (MapVars, Imitation) {
-    let accounts = [(UPSTREAM_KEY, UPSTREAM_SECRET)];
-    let upstream = imitate(&accounts, Duration::from_secs(3), Arc::new(SystemClock)).await;
-    let vars = vars()
-        .with("VOLC_ACCESSKEY", UPSTREAM_KEY)
-        .with("VOLC_SECRETKEY", UPSTREAM_SECRET)
-        .with("VOLC_HOST", &upstream.addr().to_string());
-    (vars, upstream)
-}
-
-/// An imitation that knows these accounts, each an access key and its secret.
-async fn imitate(accounts: &[(&str, &str)], task_duration: Duration, clock: Arc<dyn Clock>) -> Imitation {
-    let account = |&(access, secret): &(&str, &str)| (access.to_owned(), Secret::new(secret.to_owned()));
-    let settings = Settings {
-        task_duration,
-        ..Settings::new(accounts.iter().map(account).collect())
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Imitation::start(listener, settings, clock).unwrap()
-}
-
 /// A key that works until it is revoked.
 pub(crate) fn spec(name: &str, scopes: impl IntoIterator<Item = Scope>) -> KeySpec {
     KeySpec {
@@ -423,25 +381,4 @@ pub(crate) fn somebody() -> Actor {
         request: None,
         authority: Authority::Full,
     }
-}
-
-/// The store on a disk that no process has open.
-pub(crate) fn open_disk(disk: &Disk) -> Store {
-    open(disk, Arc::default()).unwrap().store
-}
-
-/// Opens a store on a disk, under the test's master key.
-fn open(disk: &Disk, clock: Arc<ManualClock>) -> Result<tollgate::store::Opened, OpenError> {
-    let keys = |_: StoreId| Ok(vec![MasterKey::from_base64(&Secret::new(MASTER.to_owned())).unwrap()]);
-    Store::open_backend(
-        disk.clone(),
-        &OpenOptions {
-            master_keys: &keys,
-            cache_bytes: 8 << 20,
-            missing: Missing::Create,
-            progress: |_| {},
-            clock,
-            entropy: &OsEntropy,
-        },
-    )
 }

@@ -1,14 +1,14 @@
 //! How log lines look on the wire.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::{Any, ParseError, ParseFromJSON, ParseResult, Type};
+use poem_openapi::types::{Any, ParseError, ParseFromJSON, ParseResult};
 use poem_openapi::{Enum, Object};
 use serde_json::Value;
 
 use crate::api::error::ApiError;
+use crate::api::raw::raw_type;
 use crate::jobs::logs::Lines;
 use crate::model::clock::Timestamp;
 use crate::model::job::log::{LogHead, LogLevel, LogLine, LogText};
@@ -254,35 +254,18 @@ impl LogSummary {
     }
 }
 
-impl Type for PostedLines {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "PostedLines".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            one_of: vec![LogBatch::schema_ref(), PostedLine::schema_ref()],
-            ..MetaSchema::new("object")
-        }))
-    }
-
+raw_type!(
+    PostedLines,
+    required true,
+    MetaSchemaRef::Inline(Box::new(MetaSchema {
+        one_of: vec![LogBatch::schema_ref(), PostedLine::schema_ref()],
+        ..MetaSchema::new("object")
+    }));
     fn register(registry: &mut Registry) {
         LogBatch::register(registry);
         PostedLine::register(registry);
     }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
+);
 
 impl ParseFromJSON for PostedLines {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {

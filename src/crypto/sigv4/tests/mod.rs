@@ -8,46 +8,15 @@ mod signer;
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
 use sha2::Sha256;
 
+use super::fixture::{Golden, Vector, golden};
 use super::sign::Signer;
 use super::verify::{Rules, SignatureError, Strictness, inspect};
 use super::{Head, date};
 use crate::crypto::digest::sha256;
 use crate::model::clock::Timestamp;
 use crate::model::secret::Secret;
-
-/// The file of golden vectors.
-#[derive(Deserialize)]
-struct Golden {
-    access_key: String,
-    secret_key: String,
-    x_date: String,
-    host: String,
-    region: String,
-    method: String,
-    body: String,
-    body_sha256: String,
-    vectors: Vec<Vector>,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    name: String,
-    algorithm: String,
-    suffix: String,
-    path: String,
-    query: String,
-    content_type: Option<String>,
-    signed_headers: String,
-    signature: String,
-}
-
-fn golden() -> Golden {
-    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/sigv4.json"));
-    serde_json::from_str(text).unwrap()
-}
 
 fn secret() -> Secret {
     Secret::new(golden().secret_key)

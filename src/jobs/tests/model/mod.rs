@@ -13,7 +13,7 @@ use self::step::{Came, New, Reach, Step, step};
 use super::check::Check;
 use super::*;
 use crate::model::id::OwnerId;
-use crate::model::job::{Hold, ItemState, JobKind, JobState, Priority, RetryPolicy, Tally, TimeLimits};
+use crate::model::job::{Hold, ItemState, Priority, RetryPolicy, TimeLimits};
 use crate::model::operation::Operation;
 use crate::store::error::StoreError;
 use crate::store::jobs::NewItem;
@@ -145,20 +145,9 @@ impl Run {
         let not_before = later(new.delay).filter(|moment| *moment > now);
         let id = JobId::from_bits(u128::from(self.number) << 64 | u128::from(self.number % 7));
         let job = Job {
-            owner: self.owners[new.owner],
-            key: None,
-            kind: JobKind::Batch,
-            queue: self.queues[new.queue].clone(),
             priority: Priority::new(new.priority).unwrap(),
-            state: JobState::Queued,
-            hold: Hold::Free,
-            cancelled_at: None,
-            tally: Tally::queued(new.items.into()),
-            created_at: now,
             not_before,
             deadline: later(new.deadline),
-            started_at: None,
-            finished_at: None,
             retry: RetryPolicy {
                 max_attempts: new.attempts,
                 ..RetryPolicy::default()
@@ -167,10 +156,12 @@ impl Run {
                 task: 60,
                 ..TimeLimits::default()
             },
-            private: Vec::new(),
-            idempotency: None,
-            last_event: 0,
-            last_log: 0,
+            ..Job::new(
+                self.owners[new.owner],
+                self.queues[new.queue].clone(),
+                new.items.into(),
+                now,
+            )
         };
         let items = (0..new.items).map(|_| NewItem {
             item: Item::new(Operation::Process, None, now, not_before),

@@ -10,8 +10,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use redb::StorageBackend;
-use redb::backends::InMemoryBackend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -21,13 +19,13 @@ use tokio_util::task::TaskTracker;
 use super::egress::{Guard, Resolve, Resolving};
 use super::{Outbox, RootSecret, Surroundings};
 use crate::crypto::entropy::OsEntropy;
-use crate::crypto::keyring::MasterKey;
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::id::{DeliveryId, JobId, OwnerId};
 use crate::model::secret::Secret;
 use crate::model::webhook::{Delivery, WebhookUrl};
 use crate::store::error::StoreError;
-use crate::store::{Change, Missing, OpenOptions, Store, Tables, webhooks};
+use crate::store::fixture::{File, open};
+use crate::store::{Change, Store, Tables, webhooks};
 
 const ROOT: &str = "canary-root-secret-of-32-characters";
 const PAYLOAD: &str = r#"{"type":"job.finished","data":{"id":"job_1"}}"#;
@@ -59,45 +57,6 @@ fn names<const N: usize>(known: [(&str, &[&str]); N]) -> (Arc<Names>, UnboundedR
 
 fn guard<const N: usize>(resolver: Arc<dyn Resolve>, allow: [&str; N]) -> Guard {
     Guard::new(resolver, allow.iter().map(|item| item.parse().unwrap()).collect())
-}
-
-/// A file in memory that outlives the store that was opened on it.
-#[derive(Clone, Debug, Default)]
-struct File(Arc<InMemoryBackend>);
-
-impl StorageBackend for File {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
-
-fn open(file: &File, clock: Arc<dyn Clock>) -> Store {
-    let master = Secret::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned());
-    let options = OpenOptions {
-        master_keys: &|_| Ok(vec![MasterKey::from_base64(&master).unwrap()]),
-        cache_bytes: 1 << 20,
-        missing: Missing::Create,
-        progress: |_| {},
-        clock,
-        entropy: &OsEntropy,
-    };
-    Store::open_backend(file.clone(), &options).unwrap().store
 }
 
 /// An outbox that carries out what is due, until it is dropped.

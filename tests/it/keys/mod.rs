@@ -1,5 +1,8 @@
 //! Client keys over HTTP: their shapes, their life, and what they may do.
 
+mod old;
+mod rotation;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -175,113 +178,6 @@ async fn an_update_changes_what_it_names_and_null_clears() {
 }
 
 #[tokio::test]
-async fn after_a_rotation_both_keys_work_until_the_grace_is_over() {
-    let relay = Relay::start().await;
-    let old = relay.client("rotated").await;
-    let task = old.submit(&submit_body("rotation")).await.task_id();
-    let path = format!("/admin/keys/{}/rotate", old.issued().key.id);
-    let body = json!({ "grace_seconds": 60 });
-    let reply = relay.operator().post(&path, &body.to_string()).await;
-    let key = reply.json();
-    let new = holder(&relay, &key);
-
-    assert_eq!(
-        (reply.status.as_u16(), &key["rotation_of"]),
-        (201, &json!(old.issued().key.id.to_string()))
-    );
-    assert_eq!(
-        (&key["description"], &key["owner"]),
-        (&json!("rotated"), &json!(old.issued().key.owner.to_string()))
-    );
-    assert_eq!(old.get("/v1/key").await.status, 200);
-    // Tasks belong to the family, so the new key fetches what the old one submitted.
-    assert_eq!(new.query(&query_body(&task)).await.status, 200);
-
-    relay.clock.forward(Duration::from_secs(61));
-    assert_eq!(old.get("/v1/key").await.code(), "KEY_EXPIRED");
-    assert_eq!(new.get("/v1/key").await.status, 200);
-}
-
-#[tokio::test]
-async fn a_rotation_without_grace_revokes_and_one_never_prolongs() {
-    let relay = Relay::start().await;
-    let old = relay.client("at once").await;
-    let path = format!("/admin/keys/{}/rotate", old.issued().key.id);
-    relay.operator().post(&path, r#"{"grace_seconds":0}"#).await;
-    assert_eq!(old.get("/v1/key").await.code(), "KEY_REVOKED");
-
-    let soon = relay.clock.wall().plus(Duration::from_secs(30)).to_string();
-    let key = create(&relay, &json!({ "expires_at": soon })).await;
-    let rotated = relay
-        .operator()
-        .post(&format!("/admin/keys/{}/rotate", text(&key["id"])), "{}")
-        .await
-        .json();
-    let kept = relay
-        .operator()
-        .get(&format!("/admin/keys/{}", text(&key["id"])))
-        .await
-        .json();
-    assert_eq!(
-        (&kept["expires_at"], &rotated["expires_at"]),
-        (&key["expires_at"], &key["expires_at"])
-    );
-}
-
-#[tokio::test]
-async fn a_revocation_holds_from_the_next_request_on() {
-    let relay = Relay::start().await;
-    let client = relay.client("revoked").await;
-    assert_eq!(client.get("/v1/key").await.status, 200);
-
-    let path = format!("/admin/keys/{}/revoke", client.issued().key.id);
-    let reply = relay.operator().post(&path, "").await.json();
-
-    assert_eq!(
-        reply,
-        json!({ "id": client.issued().key.id.to_string(), "status": "revoked" })
-    );
-    assert_eq!(client.get("/v1/key").await.code(), "KEY_REVOKED");
-    assert_eq!(relay.operator().post(&path, "").await.json(), reply);
-    let again = relay.operator().post(&path.replace("/revoke", "/rotate"), "{}").await;
-    assert_eq!(again.code(), "VALIDATION_FAILED");
-}
-
-#[tokio::test]
-async fn a_revocation_that_comes_while_a_body_arrives_holds() {
-    let relay = Relay::start().await;
-    let client = relay.client("slow").await;
-    let body = submit_body("slow-body");
-    let pieces = [&body[..10], &body[10..20], &body[20..]];
-    let (more, chunks) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
-    let stream = futures_util::stream::unfold(chunks, |mut chunks| async { Some((chunks.recv().await?, chunks)) });
-    let bearer = format!("Bearer {}", client.issued().secret.expose());
-    let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, bearer.parse().unwrap())]);
-    let sender = client.clone();
-    let sending = async move {
-        sender
-            .post_with("/v1/submit", reqwest::Body::wrap_stream(stream), headers)
-            .await
-    };
-    let revoking = async {
-        // There is room for one piece: when the second one fits, the first is on its way.
-        more.send(Ok(pieces[0].to_owned())).await.unwrap();
-        more.send(Ok(pieces[1].to_owned())).await.unwrap();
-        relay
-            .operator()
-            .post(&format!("/admin/keys/{}/revoke", client.issued().key.id), "")
-            .await;
-        more.send(Ok(pieces[2].to_owned())).await.unwrap();
-        drop(more);
-    };
-
-    let (reply, ()) = tokio::join!(sending, revoking);
-
-    assert_eq!(reply.code(), "KEY_REVOKED");
-    assert_eq!(relay.seen("slow-body"), 0);
-}
-
-#[tokio::test]
 async fn a_key_is_presented_only_as_its_schemes_allow() {
     let relay = Relay::start().await;
     let now = relay.clock.wall();
@@ -319,41 +215,6 @@ async fn a_key_names_only_its_models() {
         );
     }
     assert_eq!((relay.seen("allowed"), relay.seen("denied")), (1, 0));
-}
-
-#[tokio::test]
-async fn keys_of_the_old_relay_come_over_with_their_secrets() {
-    let relay = Relay::start().await;
-    let rows = json!({ "rows": [
-        old_row(),
-        { "id": "key_00000000000000bb", "access_key": "ak_brokenbrokenbrok", "secret_key_ciphertext": "v1:AAAA" },
-    ]});
-
-    let first = relay
-        .operator()
-        .post("/admin/keys/import", &rows.to_string())
-        .await
-        .json();
-    let again = relay
-        .operator()
-        .post("/admin/keys/import", &rows.to_string())
-        .await
-        .json();
-
-    assert_eq!((&first["added"], &first["skipped"]), (&json!(1), &json!(0)), "{first}");
-    assert_eq!(first["errors"].as_array().map(Vec::len), Some(1));
-    assert!(text(&first["errors"][0]).contains("key_00000000000000bb"));
-    assert_eq!((&again["added"], &again["skipped"]), (&json!(0), &json!(1)));
-    let shown = relay.operator().get("/admin/keys/key_00000000000000aa").await.json();
-    let holder = client_of(&relay, &json!({ "id": shown["id"], "secret_key": OLD_SECRET }));
-    assert_eq!(
-        holder.post_signed("/v1/submit", &submit_body("imported")).await.status,
-        200
-    );
-    assert_eq!(
-        (&shown["schemes"], &shown["scopes"]),
-        (&json!(["signed"]), &json!(["relay"]))
-    );
 }
 
 #[tokio::test]
@@ -433,20 +294,6 @@ fn client_of(relay: &Relay, key: &Value) -> Client {
     relay.client_of(issued)
 }
 
-/// A row of the old relay's `api_keys` table. Its secret, `sk_` and 32 characters, was sealed under the test's master key
-/// with Python's `cryptography`.
-fn old_row() -> Value {
-    json!({
-        "id": "key_00000000000000aa",
-        "access_key": OLD_ACCESS_KEY,
-        "secret_key_ciphertext": OLD_CIPHERTEXT,
-        "description": "from the old relay",
-        "status": "active",
-        "created_at": "2025-01-01T00:00:00Z",
-        "updated_at": "2025-01-01T00:00:00Z",
-    })
-}
-
 fn fields(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
@@ -462,7 +309,3 @@ fn is_named(value: &Value, prefix: &str, length: usize) -> bool {
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
-
-const OLD_ACCESS_KEY: &str = "ak_abcdefghijklmnop";
-const OLD_SECRET: &str = "sk_abcdefghijklmnopqrstuvwxyz234567";
-const OLD_CIPHERTEXT: &str = "v1:bm9uY2UtdHdlbHZlD3+y3ESVL9/OlM5RrDWP/rqVCToOVhZqdmiDQztK8XKGN50WY1DDxQLPLOtDrQbUFPAN";

@@ -167,6 +167,9 @@ impl GuardedClock {
 }
 
 #[cfg(test)]
+pub(crate) mod fixture;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -178,25 +181,17 @@ mod tests {
         assert!("yesterday".parse::<Timestamp>().is_err());
     }
 
-    struct Jumping(std::sync::atomic::AtomicI64);
-
-    impl Clock for Jumping {
-        fn wall(&self) -> Timestamp {
-            Timestamp::from_seconds(self.0.load(std::sync::atomic::Ordering::Relaxed))
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_wall_clock_that_jumps_makes_nothing_end_early() {
-        let clock = std::sync::Arc::new(Jumping(1_000_000.into()));
+        let (now, day) = (Timestamp::from_seconds(1_000_000), Duration::from_hours(25));
+        let clock = fixture::Wall::at(now);
         let guarded = GuardedClock::new(clock.clone());
-        let day = 25 * 3600;
-        clock.0.fetch_add(day, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(guarded.earliest(), Timestamp::from_seconds(1_000_000));
-        assert_eq!(guarded.latest(), Timestamp::from_seconds(1_000_000 + day));
-        clock.0.fetch_sub(2 * day, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(guarded.earliest(), Timestamp::from_seconds(1_000_000 - day));
-        assert_eq!(guarded.latest(), Timestamp::from_seconds(1_000_000));
+        clock.set(now.plus(day));
+        assert_eq!(guarded.earliest(), now);
+        assert_eq!(guarded.latest(), now.plus(day));
+        clock.set(now.minus(day));
+        assert_eq!(guarded.earliest(), now.minus(day));
+        assert_eq!(guarded.latest(), now);
     }
 
     #[test]
