@@ -8,6 +8,7 @@ use super::backup::BackupApi;
 use super::error::ApiError;
 use super::guard::{Authorized, NoBody, ToAdmin};
 use super::rekey::RekeyApi;
+use crate::store::restored;
 use crate::store::schema::SCHEMA;
 
 /// What runs here.
@@ -28,8 +29,25 @@ pub struct Info {
     pub accounts: Vec<String>,
     /// Who asks: the id of a key, `admin_token` or `control_socket`.
     pub caller: String,
+    /// Where the store came from; null of one that was never restored.
+    pub restored: Option<InfoRestored>,
     /// The limits in force.
     pub limits: InfoLimits,
+}
+
+/// The last time that the store was restored from a backup.
+///
+/// What happened between the two moments is not in it: a call that repeats an idempotency key that was first used then is
+/// sent again.
+#[derive(Debug, Object)]
+#[oai(rename = "ServerRestoration")]
+pub struct InfoRestored {
+    /// How often the store was restored, this time included.
+    pub epoch: u64,
+    /// When it was restored.
+    pub restored_at: String,
+    /// When the backup was made.
+    pub backup_at: String,
 }
 
 /// The limits in force.
@@ -61,11 +79,12 @@ pub struct OperatorApi;
 impl OperatorApi {
     /// Show what runs here
     ///
-    /// The version, how long it has run, the accounts, and the limits in force.
+    /// The version, how long it has run, the accounts, whether the store was restored, and the limits in force.
     #[oai(path = "/admin/info", method = "get", operation_id = "operator_getInfo")]
     async fn info(&self, authorized: Authorized<ToAdmin, NoBody>) -> Result<Json<Info>, ApiError> {
         let services = authorized.services;
         let facts = &services.facts;
+        let restored = services.store.read_aside(restored::get).await?;
         Ok(Json(Info {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: facts.started_at.to_string(),
@@ -79,6 +98,11 @@ impl OperatorApi {
                 .map(|view| view.account.to_string())
                 .collect(),
             caller: authorized.caller.identity.to_string(),
+            restored: restored.map(|restored| InfoRestored {
+                epoch: restored.epoch,
+                restored_at: restored.at.to_string(),
+                backup_at: restored.backup_at.to_string(),
+            }),
             limits: InfoLimits {
                 max_body_bytes: facts.max_body_bytes as u64,
                 max_response_bytes: facts.max_response_bytes as u64,

@@ -167,6 +167,27 @@ fn a_server_that_holds_the_store_is_asked_whether_it_is_ready() {
 }
 
 #[test]
+fn a_restored_store_is_warned_of_at_rest_and_while_a_server_holds_it() {
+    let (folder, _, program) = closed_store();
+    let backup = folder.path().join("by-hand.backup");
+    let backup = backup.to_str().unwrap();
+    let server = program.serve();
+    program.json(&["backup", backup]);
+    server.kill();
+    program.json(&["restore", backup, "--force"]);
+
+    let at_rest = examined(&program, &["--offline"]);
+    let server = program.serve();
+    let held = examined(&program, &["--offline"]);
+    server.kill();
+
+    let (status, message, fix) = only(&at_rest, "store");
+    assert_eq!(status, "warning");
+    assert!(message.contains("may be sent again"), "{message}");
+    assert_eq!(only(&held, "store"), (status, message, fix));
+}
+
+#[test]
 fn a_process_that_holds_the_store_without_a_socket_is_a_problem() {
     let (_folder, database, program) = closed_store();
     let held = fs::File::open(&database).unwrap();

@@ -28,7 +28,7 @@ pub(super) async fn check(
 ) -> (Vec<Finding>, Vec<Upstream>) {
     match looked {
         Ok(inspection) => at_rest(path, inspection, ttl, clock),
-        Err(error) if error.busy().is_some() => held(path).await,
+        Err(error) if error.busy().is_some() => held(path, ttl, clock).await,
         Err(error) => (vec![failed(&error)], Vec::new()),
     }
 }
@@ -67,7 +67,7 @@ fn at_rest(path: &Path, inspection: Inspection, ttl: Duration, clock: &dyn Clock
         of_key(master_key),
         of_clock(last_record, clock.wall()),
     ];
-    findings.extend(restored.and_then(|restored| of_restoration(&restored, ttl, clock.wall())));
+    findings.extend(restored.and_then(|restored| of_restoration(&restored.into(), ttl, clock.wall())));
     let upstreams = upstreams
         .into_iter()
         .map(|row| Upstream {
@@ -116,8 +116,34 @@ fn of_clock(last_record: Timestamp, now: Timestamp) -> Finding {
     )
 }
 
+/// When a store was restored, and when its backup was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Restoration {
+    at: Timestamp,
+    backup_at: Timestamp,
+}
+
+impl From<Restored> for Restoration {
+    fn from(restored: Restored) -> Self {
+        Self {
+            at: restored.at,
+            backup_at: restored.backup_at,
+        }
+    }
+}
+
+/// What `/admin/info` says of it.
+fn told_restoration(info: &Value) -> Option<Restoration> {
+    let told = info.get("restored")?;
+    let moment = |name| told.get(name)?.as_str()?.parse().ok();
+    Some(Restoration {
+        at: moment("restored_at")?,
+        backup_at: moment("backup_at")?,
+    })
+}
+
 /// Keys that the backup does not know are all forgotten once the longest memory of them has passed.
-fn of_restoration(restored: &Restored, ttl: Duration, now: Timestamp) -> Option<Finding> {
+fn of_restoration(restored: &Restoration, ttl: Duration, now: Timestamp) -> Option<Finding> {
     (restored.at.plus(ttl) > now).then(|| {
         Finding::warning(
             Check::Store,
@@ -142,7 +168,7 @@ fn failed(error: &StartError) -> Finding {
 }
 
 /// A store that another process holds: a server is asked whether it would serve.
-async fn held(path: &Path) -> (Vec<Finding>, Vec<Upstream>) {
+async fn held(path: &Path, ttl: Duration, clock: &dyn Clock) -> (Vec<Finding>, Vec<Upstream>) {
     let ready = match timeout(PATIENCE, ask(path, "/ready")).await {
         Ok(Ok(ready)) => ready,
         Ok(Err(error)) => return (vec![mute(path, &error.to_string())], Vec::new()),
@@ -150,6 +176,10 @@ async fn held(path: &Path) -> (Vec<Finding>, Vec<Upstream>) {
     };
     let mut findings = vec![Finding::ok(Check::Lock, "a server holds the store and answers")];
     findings.extend(of_readiness(&ready));
+    if let Ok(Ok(info)) = timeout(PATIENCE, ask(path, "/admin/info")).await {
+        let restored = told_restoration(&info);
+        findings.extend(restored.and_then(|restored| of_restoration(&restored, ttl, clock.wall())));
+    }
     let upstreams = match timeout(PATIENCE, ask(path, "/admin/upstreams")).await {
         Ok(Ok(list)) => added(&list),
         _ => Vec::new(),
@@ -268,5 +298,21 @@ mod tests {
             base_url: "https://b.example".to_owned(),
         };
         assert_eq!(added(&list), [expected]);
+    }
+    #[test]
+    fn a_restoration_is_warned_of_for_as_long_as_a_key_from_before_may_be_repeated() {
+        let at = Timestamp::from_seconds;
+        let info = json!({ "restored": { "epoch": 1, "restored_at": at(2000).to_string(), "backup_at": at(1000).to_string() } });
+        let restored = told_restoration(&info).unwrap();
+        assert_eq!((restored.at, restored.backup_at), (at(2000), at(1000)));
+
+        let hour = Duration::from_hours(1);
+        assert_eq!(
+            of_restoration(&restored, hour, at(5599)).unwrap().status,
+            Status::Warning
+        );
+        assert_eq!(of_restoration(&restored, hour, at(5600)), None);
+        assert_eq!(told_restoration(&json!({ "restored": null })), None);
+        assert_eq!(told_restoration(&json!({})), None);
     }
 }
