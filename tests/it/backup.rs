@@ -17,7 +17,7 @@ use tollgate::model::record::Event;
 use tollgate::model::secret::Secret;
 use tollgate::sandbox::{Fault, Rule};
 
-use crate::support::{Disk, MASTER, Program, Relay, eventually, imitation, line_with, submit_body};
+use crate::support::{Client, Disk, MASTER, Process, Program, Relay, eventually, imitation, line_with, submit_body};
 
 /// A backup over HTTP.
 async fn backup_of(relay: &Relay) -> Vec<u8> {
@@ -262,6 +262,38 @@ async fn the_commands_back_up_beside_a_server_and_restore_without_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_age_of_the_last_backup_is_told_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::on(&folder.path().join("tollgate.redb"))
+        .with("BACKUP_URL", folder.path().join("backups").to_str().unwrap())
+        .with("BACKUP_EVERY", "0");
+    let stranger = Client::new(String::new(), None);
+    let told = async |server: &Process, name: &str| {
+        let scrape = stranger.at(&server.url).get("/metrics").await.text();
+        let line = scrape.lines().find(|line| line.starts_with(&format!("{name} ")));
+        line.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+    };
+    let server = program.serve();
+    assert_eq!(told(&server, LAST_BACKUP).await, None, "there is none yet");
+    let made = program.json(&["backup"]);
+    let first = told(&server, LAST_BACKUP).await.unwrap();
+    server.kill();
+
+    let server = program.serve();
+
+    let mut found = None;
+    eventually("the last backup is found", async || {
+        found = told(&server, LAST_BACKUP).await;
+        found.is_some()
+    })
+    .await;
+    // The file has its time when its last byte is written, the process when it has its name.
+    assert!((found.unwrap() - first).abs() <= 5.0, "{found:?} {first}");
+    assert_eq!(told(&server, "tollgate_backup_bytes").await, made["bytes"].as_f64());
+    server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_is_full_keeps_no_half_of_a_backup() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::on(&folder.path().join("tollgate.redb"));
@@ -279,3 +311,5 @@ async fn a_target_that_is_full_keeps_no_half_of_a_backup() {
     assert_eq!(names(&backups), [""; 0]);
     drop(server);
 }
+
+const LAST_BACKUP: &str = "tollgate_backup_last_success_timestamp_seconds";
