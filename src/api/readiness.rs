@@ -13,6 +13,7 @@ use crate::model::clock::Timestamp;
 use crate::model::id::AccountId;
 use crate::model::operation::Class;
 use crate::model::upstream::UpstreamName;
+use crate::model::usage::Usage;
 use crate::relay::{AccountView, BreakerState};
 use crate::store::audit;
 use crate::telemetry::metrics;
@@ -140,9 +141,12 @@ impl Services {
         self.admission.publish();
         self.published.renew(&self.relay.accounts());
         for (model, _) in self.relay.catalogue().models.values() {
-            // So that its first cost is seen as an increase.
-            if let Some(price) = model.price {
+            // So that what its first call costs and takes is seen as an increase.
+            if let Some(price) = &model.price {
                 metrics::cost(price.currency.as_str(), &model.name, 0);
+                if price.input.max(price.output) > 0 {
+                    metrics::tokens(Some(&model.name), Usage::default());
+                }
             }
         }
         let rows = self

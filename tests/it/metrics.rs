@@ -278,6 +278,38 @@ async fn routes_are_labelled_by_their_patterns() {
     assert!(!scrape.text.contains("key_0123456789abcdef") && !scrape.text.contains("/a/path"));
 }
 
+#[tokio::test]
+async fn what_a_model_costs_and_takes_is_counted_from_zero_once_it_has_a_price() {
+    let relay = Relay::start().await;
+    let put = async |name: &str, price: &str| {
+        let model = format!(r#"{{"targets":[{{"upstream":"volcengine","model":"jimeng_t2i_v40"}}],"price":{price}}}"#);
+        let path = format!("/admin/models/{name}");
+        let put = relay.operator().send(Method::PUT, &path, &model).await.unwrap();
+        assert_eq!(put.status, 200, "{}", put.text());
+    };
+    put("of-tokens", r#"{"currency":"EUR","input":5,"output":7}"#).await;
+    put("of-images", r#"{"currency":"EUR","image":5}"#).await;
+
+    let scrape = Scrape::of(&relay).await;
+
+    for model in ["of-tokens", "of-images"] {
+        let labels = [("currency", "EUR"), ("model", model)];
+        assert_eq!(
+            scrape.value("tollgate_cost_microunits_total", &labels),
+            Some(0.0),
+            "{model}"
+        );
+    }
+    for direction in ["input", "output"] {
+        let tokens = |model| scrape.value("tollgate_tokens_total", &[("direction", direction), ("model", model)]);
+        assert_eq!(
+            (tokens("of-tokens"), tokens("of-images")),
+            (Some(0.0), None),
+            "{direction}"
+        );
+    }
+}
+
 /// A relay that has seen a success, a replay, a conflict, a wait, a refusal, a retry and a lost answer.
 async fn mixed() -> Relay {
     let folder = tempfile::tempdir().unwrap();
