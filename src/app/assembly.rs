@@ -45,6 +45,7 @@ pub(super) struct Parts<'a> {
     pub(super) metrics: metrics_exporter_prometheus::PrometheusHandle,
     pub(super) place: &'a Path,
     pub(super) calls: &'a TaskTracker,
+    pub(super) background: &'a TaskTracker,
     pub(super) connections: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
@@ -65,6 +66,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         metrics,
         place,
         calls,
+        background,
         connections,
     } = parts;
     let keyring = Arc::clone(store.keyring());
@@ -114,7 +116,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> Result<Arc<Services>, StartError> {
         config.auth.admin_token.as_ref(),
         Arc::clone(&outside.clock),
     );
-    let backups = Arc::new(backups(config, outside, &store, &master_key));
+    let backups = Arc::new(backups(config, outside, &store, &master_key, background));
     let facts = facts(config, outside, place, deadline, connections);
     let token = |token: &crate::model::secret::Secret| api::token_digest(&store, token.expose());
     Ok(Arc::new(Services {
@@ -164,7 +166,13 @@ fn gallery(config: &Config, outside: &Outside, jobs: &Arc<Jobs>) -> Gallery {
 }
 
 /// What backs the store up.
-fn backups(config: &Config, outside: &Outside, store: &Store, master_key: &MasterKey) -> Backups {
+fn backups(
+    config: &Config,
+    outside: &Outside,
+    store: &Store,
+    master_key: &MasterKey,
+    cleaning: &TaskTracker,
+) -> Backups {
     Backups::new(backup::Parts {
         store: store.clone(),
         key: BackupKey::new(master_key, store.id()),
@@ -172,6 +180,7 @@ fn backups(config: &Config, outside: &Outside, store: &Store, master_key: &Maste
         entropy: Arc::clone(&outside.entropy),
         plan: config.backup.clone(),
         aws: config.aws.clone(),
+        cleaning: cleaning.clone(),
     })
 }
 

@@ -54,7 +54,8 @@ impl App {
         self.background
             .spawn(async move { stop.run_until_cancelled(watch_key_file(&services)).await });
         if let Some(settings) = config.audit_export.clone() {
-            let daily = Daily::new(self.services.store.clone(), settings, config.aws.clone());
+            let store = self.services.store.clone();
+            let daily = Daily::new(store, settings, config.aws.clone(), self.background.clone());
             let (services, stop) = (Arc::clone(&self.services), self.stop.clone());
             self.background
                 .spawn(async move { stop.run_until_cancelled(export_days(&services, &daily)).await });

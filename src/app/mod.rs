@@ -168,6 +168,7 @@ impl App {
             metrics,
             place: &place.store,
             calls: &calls,
+            background: &background,
             connections,
         })?;
         if let Some(restored) = restored {

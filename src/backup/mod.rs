@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 pub use self::error::BackupError;
 pub use self::stream::BackupStream;
@@ -36,6 +37,7 @@ pub struct Backups {
     entropy: Arc<dyn Entropy>,
     plan: Option<config::Backup>,
     aws: config::Aws,
+    cleaning: TaskTracker,
     turn: Arc<Semaphore>,
 }
 
@@ -53,6 +55,8 @@ pub struct Parts {
     pub plan: Option<config::Backup>,
     /// What opens a bucket.
     pub aws: config::Aws,
+    /// What takes away the parts of a backup that was given up; who ends the process waits for it.
+    pub cleaning: TaskTracker,
 }
 
 /// A backup that was made.
@@ -85,6 +89,7 @@ impl Backups {
             entropy,
             plan,
             aws,
+            cleaning,
         } = parts;
         Self {
             store,
@@ -93,6 +98,7 @@ impl Backups {
             entropy,
             plan,
             aws,
+            cleaning,
             turn: Arc::new(Semaphore::new(1)),
         }
     }
@@ -113,7 +119,7 @@ impl Backups {
     /// [`BackupError`]; no part of it is left under its name.
     ///
     /// # Cancel safety
-    /// Dropped, no part of it is left under its name.
+    /// Dropped, no part of it is left, unless all of it was written.
     pub async fn back_up(&self) -> Result<Report, BackupError> {
         let begun = self.clock.monotonic();
         let made = self.to_the_place().await;
@@ -136,6 +142,7 @@ impl Backups {
         let plan = self.plan.as_ref().ok_or(BackupError::NoPlace)?;
         let stream = self.begin()?;
         let place = ObjectStorage::open(&plan.url, &self.aws).await?;
+        let place = place.cleaning_in(&self.cleaning);
         let header = stream.header().clone();
         let name = name(&header);
         let bytes = upload(stream, &place, &name).await?;

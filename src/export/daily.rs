@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use tokio_util::task::TaskTracker;
 
 use super::checkpoint::Checkpoint;
 use super::name::{DayFile, Part};
@@ -57,18 +58,21 @@ pub struct Daily {
     store: Store,
     settings: AuditExport,
     aws: Aws,
+    cleaning: TaskTracker,
     key: Arc<CheckpointKey>,
 }
 
 impl Daily {
-    /// What exports the days of `store`.
+    /// What exports the days of `store`. Among the tasks of `cleaning`, parts of a day that was given up are taken away:
+    /// who ends the process waits for it.
     #[must_use]
-    pub fn new(store: Store, settings: AuditExport, aws: Aws) -> Self {
+    pub fn new(store: Store, settings: AuditExport, aws: Aws, cleaning: TaskTracker) -> Self {
         let key = Arc::new(CheckpointKey::derive(&store.keyring().id));
         Self {
             store,
             settings,
             aws,
+            cleaning,
             key,
         }
     }
@@ -85,6 +89,7 @@ impl Daily {
         let mut days = 0;
         while let Some((day, span)) = self.due(ended).await? {
             let place = ObjectStorage::open(&self.settings.url, &self.aws).await?;
+            let place = place.cleaning_in(&self.cleaning);
             self.export(&place, day, &span).await?;
             let done = Progress::Done { day, last: span.last };
             self.store.change(NoteProgress(done)).await?;

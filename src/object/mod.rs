@@ -17,6 +17,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart};
+use tokio_util::task::TaskTracker;
 
 pub use error::ObjectError;
 pub use upload::Upload;
@@ -33,6 +34,7 @@ use crate::model::object_url::ObjectUrl;
 pub struct ObjectStorage {
     url: ObjectUrl,
     store: Arc<dyn ObjectStore>,
+    cleaning: TaskTracker,
 }
 
 /// An object that a place holds.
@@ -71,8 +73,21 @@ impl ObjectStorage {
             }
             ObjectUrl::Bucket { bucket, .. } => Arc::new(s3(url, bucket, aws)?),
         };
-        let url = url.clone();
-        Ok(Self { url, store })
+        Ok(Self {
+            url: url.clone(),
+            store,
+            cleaning: TaskTracker::new(),
+        })
+    }
+
+    /// The same place. Objects that are given up are cleaned away among these tasks, which who ends the process waits
+    /// for.
+    #[must_use]
+    pub fn cleaning_in(self, cleaning: &TaskTracker) -> Self {
+        Self {
+            cleaning: cleaning.clone(),
+            ..self
+        }
     }
 
     /// Writes a small object at once, replacing one that has its name.
@@ -116,7 +131,7 @@ impl ObjectStorage {
                 let begun = self.store.put_multipart(&self.key(name)).await;
                 let begun = begun.map_err(|error| self.error(name, &error))?;
                 let parts = WriteMultipart::new_with_chunk_size(begun, upload::PART_BYTES);
-                Ok(Upload::parts(shown, parts))
+                Ok(Upload::parts(shown, parts, self.cleaning.clone()))
             }
         }
     }

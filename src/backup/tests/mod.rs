@@ -91,6 +91,7 @@ fn backups(store: &Store, plan: Option<config::Backup>) -> Arc<Backups> {
         entropy: Arc::new(OsEntropy),
         plan,
         aws: aws(),
+        cleaning: TaskTracker::new(),
     }))
 }
 

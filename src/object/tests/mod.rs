@@ -5,12 +5,13 @@ mod s3_server;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use futures_util::FutureExt;
 use http::StatusCode;
 
 use super::*;
 use crate::config::AwsCredentials;
 use crate::model::secret::Secret;
-use s3_server::S3Server;
+use s3_server::{Refused, S3Server};
 
 #[tokio::test]
 async fn a_folder_keeps_objects() {
@@ -73,6 +74,67 @@ async fn an_upload_that_is_given_up_leaves_nothing_and_the_old_object_as_it_was(
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     assert_eq!(server.uploads_under_way(), 0);
+}
+
+/// Writes four parts of an object and finishes it.
+async fn write_four_parts(place: &ObjectStorage) -> Result<(), ObjectError> {
+    let mut upload = place.upload("x").await?;
+    for _ in 0..4 {
+        upload.write(Bytes::from(vec![7; upload::PART_BYTES])).await?;
+    }
+    upload.finish().await
+}
+
+#[tokio::test]
+async fn an_upload_that_fails_midway_leaves_no_parts() {
+    for refused in [Refused::PartsFrom(1), Refused::PartsFrom(4), Refused::Completion] {
+        let server = S3Server::start().await;
+        let place = open_bucket(&server, "s3://bucket").await;
+        server.refuse(refused);
+
+        let error = write_four_parts(&place).await.unwrap_err();
+
+        assert!(matches!(error, ObjectError::Denied { .. }), "{refused:?}: {error}");
+        cleaned(&place).await;
+        assert_eq!((server.uploads_under_way(), server.keys().len()), (0, 0), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_cancelled_leaves_no_parts() {
+    let server = S3Server::start().await;
+    let place = open_bucket(&server, "s3://bucket").await;
+    let mut upload = place.upload("x").await.unwrap();
+    for _ in 0..4 {
+        upload.write(Bytes::from(vec![7; upload::PART_BYTES])).await.unwrap();
+    }
+    assert_eq!(server.uploads_under_way(), 1);
+
+    drop(upload);
+    cleaned(&place).await;
+
+    assert_eq!((server.uploads_under_way(), server.keys().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_cancelled_while_it_is_finished_is_whole_or_gone() {
+    let server = S3Server::start().await;
+    let place = open_bucket(&server, "s3://bucket").await;
+    let mut upload = place.upload("x").await.unwrap();
+    upload.write(Bytes::from_static(b"small")).await.unwrap();
+
+    let finished = upload.finish().now_or_never();
+    assert!(finished.is_none(), "it takes two requests");
+    cleaned(&place).await;
+
+    assert_eq!(server.uploads_under_way(), 0);
+    assert_eq!(content(&place, "x").await, "small");
+}
+
+/// Waits until nothing is cleaned away any more.
+async fn cleaned(place: &ObjectStorage) {
+    place.cleaning.close();
+    place.cleaning.wait().await;
 }
 
 #[tokio::test]

@@ -30,7 +30,17 @@ struct Bucket {
     uploads: HashMap<String, BTreeMap<u32, Bytes>>,
     begun: u32,
     refusal: Option<(StatusCode, &'static str)>,
+    refused: Option<Refused>,
     last_seen: (String, String),
+}
+
+/// What is refused of an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Parts from this number on.
+    PartsFrom(u32),
+    /// To make one object of them.
+    Completion,
 }
 
 impl S3Server {
@@ -71,6 +81,11 @@ impl S3Server {
         self.bucket.lock().unwrap().refusal = Some((status, code));
     }
 
+    /// From now on this is refused of every upload.
+    pub(super) fn refuse(&self, refused: Refused) {
+        self.bucket.lock().unwrap().refused = Some(refused);
+    }
+
     /// The path and the `Authorization` of the last request.
     pub(super) fn last_seen(&self) -> (String, String) {
         self.bucket.lock().unwrap().last_seen.clone()
@@ -107,6 +122,15 @@ impl Bucket {
                 .filter_map(|pair| pair.split_once('=').or(Some((pair, ""))))
                 .find_map(|(found, value)| (found == name).then(|| value.replace("%2F", "/")))
         };
+        let part: Option<u32> = query("partNumber").and_then(|number| number.parse().ok());
+        let is_refused = match self.refused {
+            Some(Refused::PartsFrom(first)) => part.is_some_and(|part| part >= first),
+            Some(Refused::Completion) => method == Method::POST && query("uploadId").is_some(),
+            None => false,
+        };
+        if is_refused {
+            return respond(StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>");
+        }
         match (method.as_str(), query("uploadId")) {
             ("POST", None) if query("uploads").is_some() => {
                 self.begun += 1;
@@ -121,7 +145,7 @@ impl Bucket {
             ("POST", None) if query("delete").is_some() => self.delete_many(&body),
             ("PUT", Some(id)) => match self.uploads.get_mut(&id) {
                 Some(parts) => {
-                    parts.insert(query("partNumber").unwrap().parse().unwrap(), body);
+                    parts.insert(part.unwrap(), body);
                     respond(StatusCode::OK, "")
                 }
                 None => respond(StatusCode::NOT_FOUND, ""),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
 use tollgate::config::{Config, MapVars};
 use tollgate::crypto::signing::PublicKey;
 use tollgate::export::{Daily, DailyError, verify};
@@ -132,7 +133,8 @@ fn daily(relay: &Relay, folder: &Path) -> Daily {
         .with("AUDIT_EXPORT_URL", &folder.display().to_string())
         .with("AUDIT_EXPORT_FORMAT", "parquet,ndjson");
     let config = Config::parse(&vars).unwrap();
-    Daily::new(relay.services().store.clone(), config.audit_export.unwrap(), config.aws)
+    let store = relay.services().store.clone();
+    Daily::new(store, config.audit_export.unwrap(), config.aws, TaskTracker::new())
 }
 
 async fn checked(relay: &Relay, folder: &Path) -> verify::Report {
