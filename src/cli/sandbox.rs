@@ -108,6 +108,7 @@ fn config(args: &SandboxArgs, database: &Path, upstream: SocketAddr) -> Result<C
     // Beside the store: a key file of the working directory holds keys that cost money.
     let key_file = database.with_extension("keys.txt");
     let backups = database.with_extension("backups");
+    let exports = database.with_extension("audit");
     let vars = MapVars::default()
         .with("DATABASE_URL", &database.display().to_string())
         .with("API_KEY_ENCRYPTION_KEY", kept.as_deref().unwrap_or(master.expose()))
@@ -127,6 +128,7 @@ fn config(args: &SandboxArgs, database: &Path, upstream: SocketAddr) -> Result<C
         .with("WEBHOOK_ALLOW", "127.0.0.1")
         .with("BACKUP_URL", &format!("file://{}", backups.display()))
         .with("BACKUP_EVERY", "0s")
+        .with("AUDIT_EXPORT_URL", &format!("file://{}", exports.display()))
         .with("STORE_RESERVE_BYTES", "0")
         .with("DRAIN_TIMEOUT", "5s");
     Ok(Config::parse(&vars)?)

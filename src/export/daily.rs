@@ -20,6 +20,7 @@ use crate::object::{ObjectError, ObjectStorage};
 use crate::store::error::StoreError;
 use crate::store::exports::{self, NoteProgress, Progress, Span};
 use crate::store::{Rows, Store};
+use crate::telemetry::metrics;
 
 /// Why days are not exported.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,15 @@ impl Daily {
     /// # Cancel safety
     /// A day that was dropped half-way is done again.
     pub async fn catch_up(&self, now: Timestamp) -> Result<u64, DailyError> {
+        let done = self.export_until(now).await;
+        match done {
+            Ok(_) => metrics::exported(now.as_seconds()),
+            Err(_) => metrics::export_failed(),
+        }
+        done
+    }
+
+    async fn export_until(&self, now: Timestamp) -> Result<u64, DailyError> {
         let ended = Day::of(now.minus(GRACE)).previous();
         let mut days = 0;
         while let Some((day, span)) = self.due(ended).await? {

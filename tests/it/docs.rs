@@ -57,7 +57,8 @@ fn the_example_of_an_env_file_has_every_variable_in_order() {
 fn every_metric_of_a_dashboard_exists() {
     let metrics = read("src/telemetry/metrics/mod.rs")
         + &read("src/telemetry/metrics/jobs.rs")
-        + &read("src/telemetry/metrics/backup.rs");
+        + &read("src/telemetry/metrics/backup.rs")
+        + &read("src/telemetry/metrics/export.rs");
     let folder = root().join("grafana/dashboards");
     let mut found = 0;
     for file in std::fs::read_dir(folder).unwrap() {

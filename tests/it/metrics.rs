@@ -316,6 +316,7 @@ async fn mixed() -> Relay {
     let relay = Relay::build()
         .with("BACKUP_URL", folder.path().to_str().unwrap())
         .with("BACKUP_EVERY", "0")
+        .with("AUDIT_EXPORT_URL", folder.path().to_str().unwrap())
         .with("UPSTREAM_MAX_RUNNING_TASKS", "50")
         .with("PER_KEY_MAX_QUEUE", "1")
         .start()
@@ -356,6 +357,11 @@ async fn mixed() -> Relay {
     relay.stranger().get("/health").await;
     let backed_up = operator.post("/admin/backup", "").await;
     assert_eq!(backed_up.status, 200, "{}", backed_up.text());
+    eventually("the export has looked for days that ended", async || {
+        let text = relay.stranger().get("/metrics").await.text();
+        text.contains("\ntollgate_audit_export_last_success_timestamp_seconds ")
+    })
+    .await;
     relay
 }
 

@@ -17,7 +17,7 @@ from prometheus import JOB, RATE_INTERVAL, Prometheus
 from sandbox import TIMEOUT, URL, wait_until
 
 WORK = Path(os.environ["MONITORING_WORK"])
-NEEDS_HOURS = {"TollgateItemsWaitTooLong", "TollgateBackupTooOld"}
+NEEDS_HOURS = {"TollgateItemsWaitTooLong", "TollgateBackupTooOld", "TollgateAuditExportFailing"}
 NEEDS_ANOTHER_DISK = {"TollgateAuditCommitSlow", "TollgateStoreNearlyFull"}
 """Alerts that cannot be had here in a minute; that they fire is shown on paper."""
 

@@ -3,6 +3,7 @@
 //! Labels are closed sets or configured names, never ids of clients or texts of errors.
 
 mod backup;
+mod export;
 mod jobs;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 pub use self::backup::{
     BACKUP_BYTES, BACKUP_DURATION, BACKUP_FAILURES, BACKUP_LAST_SUCCESS, backed_up, backup_failed, backup_found,
 };
+pub use self::export::{EXPORT_FAILURES, EXPORT_LAST_SUCCESS, export_failed, exported};
 pub use self::jobs::{
     JOB_ATTEMPTS, JOB_DURATION, JOB_ENDED, JOB_ENQUEUED, JOB_EVENT_STREAMS, JOB_LEASES_LOST, JOB_POLLS,
     JOB_QUEUE_OLDEST, JOB_TAKEN, JOBS, JobAttempt, JobEventStream, JobPoll, job_attempt, job_ended, job_event_stream,
@@ -197,6 +199,7 @@ pub fn describe_all() {
     describe_gauge!(BUILD_INFO, "The version that runs");
     jobs::describe();
     backup::describe();
+    export::describe();
 
     for operation in Operation::ALL {
         gauge!(IN_FLIGHT, "operation" => operation.label()).set(0.0);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 use tollgate::config::{Config, MapVars};
@@ -104,6 +105,32 @@ async fn a_server_exports_by_itself() {
         .await;
     eventually("two days are exported", async || names(&place).len() == 4).await;
     assert_eq!(checked(&relay, &place).await.findings, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_export_that_fails_is_counted_and_one_that_succeeds_has_its_moment_told() {
+    let (folder, relay) = (TempDir::new().unwrap(), three_days().await);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let told = |series: &str| {
+        let text = recorder.handle().render();
+        let mut values = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        values.next().map(str::to_owned)
+    };
+    let (last, failures) = (
+        "tollgate_audit_export_last_success_timestamp_seconds",
+        "tollgate_audit_export_failures_total",
+    );
+
+    let unmounted = daily(&relay, &folder.path().join("unmounted/audit"));
+    unmounted.catch_up(relay.wall()).await.unwrap_err();
+    assert_eq!((told(last), told(failures).as_deref()), (None, Some("1")));
+
+    daily(&relay, folder.path()).catch_up(relay.wall()).await.unwrap();
+    let now = relay.wall().as_seconds().to_string();
+    assert_eq!((told(last), told(failures).as_deref()), (Some(now), Some("1")));
 }
 
 #[tokio::test]
