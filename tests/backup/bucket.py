@@ -9,7 +9,11 @@ import os
 import subprocess
 import sys
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import Request, urlopen
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -88,8 +92,64 @@ def check(program: str, folder: Path, endpoint: str) -> None:
         refused = tollgate(*arguments, **changed)
         assert refused.returncode == 1 and sentence in refused.stderr, (arguments, refused.stderr)
     print("ok: what cannot be done is refused in a sentence")
+
+    with Refusing(endpoint) as refusing:
+        failed = tollgate("backup", "s3://backups/by-hand/broken.backup", AWS_ENDPOINT_URL=refusing.url)
+    assert failed.returncode == 1 and "does not let us in" in failed.stderr, failed.stderr
+    assert refusing.seen == ["POST uploads", "PUT part", "DELETE upload"], refusing.seen
+    print("ok: a backup that fails midway leaves no parts")
     left = bucket.list_multipart_uploads(Bucket="backups").get("Uploads", [])
     assert not left, left
+
+
+class Refusing:
+    """A proxy to the bucket that refuses the parts of uploads, and notes what of uploads it was asked."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.seen: list[str] = []
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def pass_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                asked = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+                named = [name for parameter, name in UPLOADS.items() if parameter in asked]
+                proxy.seen += [f"{self.command} {name}" for name in named[:1]]
+                if "partNumber" in asked:
+                    self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+                    return
+                request = Request(endpoint + self.path, data=body or None, method=self.command, headers=dict(self.headers))
+                with urlopen(request, timeout=30) as reply:
+                    self.answer(reply.status, reply.read())
+
+            def answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                if status != 204:
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_PUT = do_DELETE = do_GET = pass_on
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self) -> "Refusing":
+        Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+# What a request is about, by the parameter that says so.
+UPLOADS = {"uploads": "uploads", "partNumber": "part", "uploadId": "upload"}
 
 
 def distinct_seconds(number: int):
