@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::process::{File, NOW, Process, Wall, action};
+use super::process::{NOW, Process, action};
 use super::shelf::{fill, put};
 use super::{MANY, ONE, walk};
+use crate::model::clock::fixture::Wall;
 use crate::model::id::DeliveryId;
 use crate::model::webhook::{Attempt, Fate};
 use crate::store::error::StoreError;
+use crate::store::fixture::File;
 use crate::store::rekeying;
 use crate::store::sealed::{self, SealedTable};
 use crate::store::{Change, Store, Tables, webhooks};
@@ -33,7 +35,7 @@ fn damaged(store: &Store) -> Vec<String> {
 
 #[tokio::test]
 async fn a_check_opens_what_every_table_holds_also_while_keys_are_replaced() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     let shelf = fill(&process, 3).await;
     let before = sealed::check(&process.store, |_| {}).unwrap();
@@ -55,7 +57,7 @@ async fn a_check_opens_what_every_table_holds_also_while_keys_are_replaced() {
 
 #[tokio::test]
 async fn a_check_names_what_does_not_open_in_any_table() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     fill(&process, 2).await;
     let edit = Edit(|tables: &mut Tables<'_>| {
@@ -76,7 +78,7 @@ async fn a_check_names_what_does_not_open_in_any_table() {
 
 #[tokio::test]
 async fn a_message_that_was_told_holds_nothing_and_is_no_damage() {
-    let (file, clock) = (File::default(), Wall::new());
+    let (file, clock) = (File::default(), Wall::at(NOW));
     let process = Process::start(&file, &clock, &[1]);
     put(&process, SealedTable::Deliveries, 1).await;
     let told = Edit(|tables: &mut Tables<'_>| {
