@@ -2,6 +2,7 @@
 //! store say what the model says.
 
 use std::num::NonZeroU64;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
@@ -15,13 +16,14 @@ use crate::crypto::entropy::OsEntropy;
 use crate::crypto::keyring::MasterKey;
 use crate::model::caller::{Caller, Identity};
 use crate::model::clock::Timestamp;
-use crate::model::id::RequestId;
+use crate::model::id::{OwnerId, RequestId};
 use crate::model::key::Limits;
 use crate::model::money::{Budget, Currency, Label, Period, Price, Units};
 use crate::model::operation::Operation;
 use crate::model::outcome::{Outcome, Reason};
 use crate::model::secret::Secret;
 use crate::model::usage::{Source, Totals, Usage};
+use crate::store::usage::Asked;
 use crate::store::{Missing, OpenOptions, spending, usage};
 
 /// A wall clock that stands still until it is moved.
@@ -358,9 +360,13 @@ impl World {
                     }
                 }
                 let mut by_model = Totals::default();
-                usage::by_model(rows, first..=last, |_, totals| by_model = by_model.plus(totals))?;
+                let asked = Asked {
+                    days: first..=last,
+                    model: None,
+                };
+                usage::by_model(rows, &asked, |_, totals| by_model = by_model.plus(totals))?;
                 let mut by_owner = Totals::default();
-                usage::by_owner(rows, first..=last, |counted, totals| {
+                usage::by_owner(rows, &asked, OwnerId::from_bits(0), |counted, totals| {
                     let same = |call: &&Known| call.day == counted.day && call.model == counted.model;
                     let calls = self.calls.iter().filter(same);
                     assert_eq!(
@@ -368,12 +374,15 @@ impl World {
                         calls.fold(Totals::default(), |sum, call| sum.plus(call.totals()))
                     );
                     by_owner = by_owner.plus(totals);
+                    ControlFlow::Continue(())
                 })?;
+                let mut shares = Totals::default();
+                usage::shares(rows, &asked, |_, totals| shares = shares.plus(totals))?;
                 let all = self
                     .calls
                     .iter()
                     .fold(Totals::default(), |sum, call| sum.plus(call.totals()));
-                assert_eq!((by_owner, by_model), (all, all));
+                assert_eq!((by_owner, by_model, shares), (all, all, all));
                 Ok(())
             })
             .unwrap();
