@@ -145,7 +145,7 @@ impl Pace {
 }
 
 /// The most that a backup reads in a second.
-const BYTES_A_SECOND: u64 = 64_000_000;
+const BYTES_A_SECOND: u64 = 52_000_000;
 /// Shorter sleeps are saved up.
 const LEAST_SLEEP: Duration = Duration::from_millis(2);
 /// Frames that may wait for their taker.

@@ -93,19 +93,38 @@ impl Month {
         self.0
     }
 
+    /// The month after it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The month before it.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// Its first day.
+    #[must_use]
+    pub fn first_day(self) -> Day {
+        self.begins_at().map_or(Day(u32::MAX), Day::of)
+    }
+
     /// When it is over.
     #[must_use]
     pub fn ends_at(self) -> Timestamp {
-        let next = self.0 + 1;
-        let (year, month) = (i16::try_from(next / 12), i8::try_from(next % 12 + 1));
-        let first = year
-            .ok()
-            .zip(month.ok())
-            .and_then(|(year, month)| Date::new(year, month, 1).ok());
-        let moment = first.and_then(|first| Offset::UTC.to_timestamp(first.at(0, 0, 0, 0)).ok());
-        moment.map_or(Timestamp::from_micros(i64::MAX), |moment| {
-            Timestamp::from_seconds(moment.as_second())
-        })
+        let end = self.next().begins_at();
+        end.unwrap_or(Timestamp::from_micros(i64::MAX))
+    }
+
+    /// None for those beyond the year 9999.
+    fn begins_at(self) -> Option<Timestamp> {
+        let year = i16::try_from(self.0 / 12).ok()?;
+        let month = i8::try_from(self.0 % 12 + 1).ok()?;
+        let first = Date::new(year, month, 1).ok()?;
+        let moment = Offset::UTC.to_timestamp(first.at(0, 0, 0, 0)).ok()?;
+        Some(Timestamp::from_seconds(moment.as_second()))
     }
 }
 
@@ -175,6 +194,15 @@ mod tests {
     }
 
     #[test]
+    fn a_month_begins_behind_the_one_before_it() {
+        let month = day("2026-01-31").month();
+        assert_eq!(month.first_day(), day("2026-01-01"));
+        assert_eq!(month.previous().first_day(), day("2025-12-01"));
+        assert_eq!(month.next().first_day().begins_at(), month.ends_at());
+        assert_eq!(day("9999-12-01").month().next().first_day(), Day::from_number(u32::MAX));
+    }
+
+    #[test]
     fn only_whole_days_since_the_epoch_are_read() {
         for text in [
             "",
@@ -194,6 +222,8 @@ mod tests {
             let day = Day::from_number(number);
             prop_assert_eq!(day.to_string().parse::<Day>().unwrap(), day);
             prop_assert!(day.month().ends_at() >= day.ends_at());
+            prop_assert!(day.month().first_day() <= day);
+            prop_assert_eq!(day.month().first_day().month(), day.month());
         }
     }
 }

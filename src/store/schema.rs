@@ -196,7 +196,10 @@ catalogue! {
     deliveries_due: [u8; 24] = DELIVERIES_DUE "deliveries_due.v1";
     /// What each owner used of each model, by day. Key: day, owner, the model's name, the currency or three zero bytes.
     usage_by_owner: &'static [u8] = USAGE_BY_OWNER "usage_by_owner.v1";
-    /// The same of everybody. Key: day, the model's name, the currency or three zero bytes.
+    /// The same by calendar month, so that a year of many owners is read from few rows. Key: month, owner, the model's
+    /// name, the currency or three zero bytes.
+    usage_by_month: &'static [u8] = USAGE_BY_MONTH "usage_by_month.v1";
+    /// What everybody used of each model, by day. Key: day, the model's name, the currency or three zero bytes.
     usage_by_model: &'static [u8] = USAGE_BY_MODEL "usage_by_model.v1";
     /// What each owner has spent and reserved. Key: kind and number of the period, owner, currency.
     spending: [u8; 16] = SPENDING "spending.v1";

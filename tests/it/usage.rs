@@ -516,6 +516,36 @@ async fn an_operator_sees_everybodys_usage_by_what_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_list_by_day_and_key_goes_on_where_its_page_ended() {
+    let relay = with_images(Relay::build()).await;
+    let (alice, bob) = (relay.client("alice").await, relay.client("bob").await);
+    for client in [&alice, &bob, &alice, &bob] {
+        assert_eq!(client.submit(&submit_body("seen")).await.status, 200);
+        relay.later(Duration::from_hours(14)).await;
+    }
+    let operator = relay.operator();
+    let mut whole = operator.get("/admin/usage?group_by=day,key,model").await.json();
+    assert_eq!(whole["next_cursor"], Value::Null, "{whole}");
+
+    let (mut items, mut cursor) = (Vec::new(), String::new());
+    for _ in 0..8 {
+        let path = format!("/admin/usage?group_by=day,key,model&limit=1{cursor}");
+        let page = operator.get(&path).await.json();
+        items.extend(page["items"].as_array().unwrap().clone());
+        assert_eq!(page["totals"], whole["totals"]);
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+
+    assert_eq!(whole["items"].take(), Value::Array(items));
+    assert_eq!(whole["totals"][0]["calls"], 4);
+    let other = operator.get(&format!("/admin/usage?group_by=day,key{cursor}")).await;
+    other.assert_error(400, "VALIDATION_FAILED");
+}
+
+#[tokio::test]
 async fn days_that_are_none_or_too_many_are_refused() {
     let relay = Relay::start().await;
     let operator = relay.operator();

@@ -1,5 +1,6 @@
 //! What was used and what it cost: the caller's own, and everybody's for the operator.
 
+mod long;
 pub mod shapes;
 mod sum;
 
@@ -18,7 +19,7 @@ use crate::model::caller::Caller;
 use crate::model::day::Day;
 use crate::model::id::{KeyId, OwnerId};
 use crate::model::money::Period;
-use crate::store::spending;
+use crate::store::{Reader, spending};
 
 /// The caller's own view.
 pub struct OwnUsageApi;
@@ -106,10 +107,22 @@ async fn usage(
     // A cursor is a place in this list, not in one of other days.
     let list = format!("usage {wanted:?}");
     let (from, to) = (wanted.days.start().to_string(), wanted.days.end().to_string());
-    let sums = services.store.read_aside(move |rows| Sums::read(rows, &wanted)).await?;
-    let totals = sums.totals();
+    let limit = limit.or(Some(1000));
     let key = &services.store.keyring().cursor;
-    let (items, next_cursor) = page::of(sums.into_items(), key, &list, limit.or(Some(1000)), cursor)?;
+    let (items, totals, next_cursor) = if wanted.is_long() {
+        let (begin, limit) = (page::place(key, &list, cursor)?, page::limit(limit)?);
+        let read = move |rows: &mut Reader| {
+            let (items, next) = long::page(rows, &wanted, begin, limit)?;
+            Ok((items, Sums::read(rows, &wanted.together())?.totals(), next))
+        };
+        let (items, totals, next) = services.store.read_aside(read).await?;
+        (items, totals, next.map(|next| page::cursor(key, &list, next)))
+    } else {
+        let sums = services.store.read_aside(move |rows| Sums::read(rows, &wanted)).await?;
+        let totals = sums.totals();
+        let (items, next_cursor) = page::of(sums.into_items(), key, &list, limit, cursor)?;
+        (items, totals, next_cursor)
+    };
     Ok(UsagePage {
         from,
         to,
@@ -125,7 +138,7 @@ async fn budget(services: &Services, caller: &Caller, today: Day) -> Result<Opti
         return Ok(None);
     };
     let owner = caller.owner;
-    let read = move |rows: &mut crate::store::Reader| {
+    let read = move |rows: &mut Reader| {
         let mut of = |period| spending::of(rows, owner, budget.currency, period, today);
         Ok((of(Period::Day)?, of(Period::Month)?))
     };

@@ -11,7 +11,7 @@ use crate::model::money::Currency;
 use crate::model::usage::Totals;
 use crate::store::Rows;
 use crate::store::error::StoreError;
-use crate::store::usage::{self, Counted};
+use crate::store::usage::{self, Asked, Counted};
 
 /// By what usage is told apart. The currency always is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,31 +75,65 @@ impl Grouping {
     }
 }
 
-impl Sums {
-    /// Reads the table in which the fewest rows answer it.
-    pub(super) fn read(rows: &mut impl Rows, wanted: &Wanted) -> Result<Self, StoreError> {
-        let mut sums = Self::default();
-        let days = wanted.days.clone();
-        let add = |counted: Counted<'_>, totals: Totals| sums.add(wanted, counted, totals);
-        match (wanted.owner, wanted.grouping.owner) {
-            (Some(owner), _) => usage::of_owner(rows, owner, days, add)?,
-            (None, Apart::Yes) => usage::by_owner(rows, days, add)?,
-            (None, Apart::No) => usage::by_model(rows, days, add)?,
+impl Wanted {
+    /// Which rows of the store.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked {
+            days: self.days.clone(),
+            model: self.model.as_deref(),
         }
-        Ok(sums)
     }
 
-    fn add(&mut self, wanted: &Wanted, counted: Counted<'_>, totals: Totals) {
-        if wanted.model.as_deref().is_some_and(|model| model != counted.model) {
-            return;
+    /// Whether there may be sums without number: of each day and each owner. They are read page by page.
+    pub(super) fn is_long(&self) -> bool {
+        let Grouping { day, owner, .. } = self.grouping;
+        self.owner.is_none() && day == Apart::Yes && owner == Apart::Yes
+    }
+
+    /// The same, not told apart: what the totals are of.
+    pub(super) fn together(&self) -> Self {
+        Self {
+            grouping: Grouping::default(),
+            ..self.clone()
         }
-        let grouping = wanted.grouping;
-        let place = (
+    }
+
+    fn place(&self, counted: Counted<'_>) -> Place {
+        let grouping = self.grouping;
+        (
             grouping.day.of(counted.day),
             counted.owner.and_then(|owner| grouping.owner.of(owner)),
             grouping.model.of(counted.model).map(str::to_owned),
             counted.currency,
-        );
+        )
+    }
+}
+
+impl Sums {
+    /// Reads the table in which the fewest rows answer it.
+    pub(super) fn read(rows: &mut impl Rows, wanted: &Wanted) -> Result<Self, StoreError> {
+        let mut sums = Self::default();
+        let asked = wanted.asked();
+        match (wanted.owner, wanted.grouping.owner) {
+            (Some(owner), _) => {
+                usage::of_owner(rows, owner, &asked, |counted, totals| sums.add(wanted, counted, totals))?;
+            }
+            (None, Apart::No) => {
+                usage::by_model(rows, &asked, |counted, totals| sums.add(wanted, counted, totals))?;
+            }
+            (None, Apart::Yes) => usage::shares(rows, &asked, |share, totals| {
+                let model = wanted.grouping.model.of(share.model).map(str::to_owned);
+                sums.put((None, Some(share.owner), model, share.currency), totals);
+            })?,
+        }
+        Ok(sums)
+    }
+
+    pub(super) fn add(&mut self, wanted: &Wanted, counted: Counted<'_>, totals: Totals) {
+        self.put(wanted.place(counted), totals);
+    }
+
+    fn put(&mut self, place: Place, totals: Totals) {
         let sum = self.0.entry(place).or_default();
         *sum = sum.plus(totals);
     }

@@ -1,6 +1,7 @@
 //! The store and the model, side by side.
 
 use std::num::NonZeroU64;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
@@ -10,7 +11,7 @@ use crate::crypto::entropy::OsEntropy;
 use crate::model::caller::{Caller, Identity};
 use crate::model::clock::Timestamp;
 use crate::model::clock::fixture::Wall;
-use crate::model::id::RequestId;
+use crate::model::id::{OwnerId, RequestId};
 use crate::model::key::Limits;
 use crate::model::money::{Budget, Currency, Label, Period, Price, Units};
 use crate::model::operation::Operation;
@@ -19,6 +20,7 @@ use crate::model::usage::{Source, Totals, Usage};
 use crate::record::recovery::settle_before;
 use crate::record::*;
 use crate::store::fixture::{File, open};
+use crate::store::usage::Asked;
 use crate::store::{spending, usage};
 
 pub(super) struct Nothing;
@@ -275,9 +277,13 @@ impl World {
                     }
                 }
                 let mut by_model = Totals::default();
-                usage::by_model(rows, first..=last, |_, totals| by_model = by_model.plus(totals))?;
+                let asked = Asked {
+                    days: first..=last,
+                    model: None,
+                };
+                usage::by_model(rows, &asked, |_, totals| by_model = by_model.plus(totals))?;
                 let mut by_owner = Totals::default();
-                usage::by_owner(rows, first..=last, |counted, totals| {
+                usage::by_owner(rows, &asked, OwnerId::from_bits(0), |counted, totals| {
                     let same = |call: &&Known| call.day == counted.day && call.model == counted.model;
                     let calls = self.calls.iter().filter(same);
                     assert_eq!(
@@ -285,12 +291,15 @@ impl World {
                         calls.fold(Totals::default(), |sum, call| sum.plus(call.totals()))
                     );
                     by_owner = by_owner.plus(totals);
+                    ControlFlow::Continue(())
                 })?;
+                let mut shares = Totals::default();
+                usage::shares(rows, &asked, |_, totals| shares = shares.plus(totals))?;
                 let all = self
                     .calls
                     .iter()
                     .fold(Totals::default(), |sum, call| sum.plus(call.totals()));
-                assert_eq!((by_owner, by_model), (all, all));
+                assert_eq!((by_owner, by_model, shares), (all, all, all));
                 Ok(())
             })
             .unwrap();

@@ -5,6 +5,7 @@ mod disk;
 mod exports;
 mod opening;
 mod retention;
+mod usage;
 mod webhooks;
 mod writing;
 
