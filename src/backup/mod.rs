@@ -1,7 +1,7 @@
 //! Backups: the whole store as one authenticated stream, made while calls run, and what restores it.
 //!
 //! A backup is read from one picture of the store, so it is what the store was at one moment. Secrets stay sealed as they
-//! are in the store: without the master key a backup opens none of them. [`format`] says what its bytes are.
+//! are in the store: without the master key a backup opens none of them. [`mod@format`] says what its bytes are.
 
 pub mod error;
 pub mod format;

@@ -51,7 +51,7 @@ impl Reading {
     /// The entries `first` to `last`, both included; none where `last` is smaller.
     ///
     /// # Errors
-    /// As [`Encoder::new`].
+    /// As `Encoder::new`.
     pub fn new(store: Store, format: Format, first: u64, last: u64) -> Result<Self, ParquetError> {
         let state = State {
             encoder: Encoder::new(format)?,

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use crate::crypto::digest::Digest;
 
 /// A running hash over the lines of a day: `h₀` is 32 zero bytes, and `hₙ = SHA-256(hₙ₋₁ ‖ lineₙ)` with the line as
-/// [`super::row::line`] writes it, without its line feed.
+/// `row::line` writes it, without its line feed.
 ///
 /// It needs no key, so a third party can compute it; that it is the right one, the checkpoint's signature says.
 #[derive(Clone, Debug)]

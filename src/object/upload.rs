@@ -14,9 +14,9 @@ use tokio_util::task::TaskTracker;
 use super::error::ObjectError;
 
 /// An object that is being written. It has its name when [`Upload::finish`] returns, and not before: one that failed or
-/// is dropped leaves no file, and its parts are taken out of a bucket in the background, for [`CLEANING`] at most.
+/// is dropped leaves no file, and its parts are taken out of a bucket in the background, for `CLEANING` at most.
 ///
-/// Holds at most [`PARTS_IN_FLIGHT`] + 1 parts of [`PART_BYTES`] in memory.
+/// Holds at most `PARTS_IN_FLIGHT` + 1 parts of `PART_BYTES` in memory.
 #[derive(Debug)]
 pub struct Upload {
     shown: String,
