@@ -49,7 +49,7 @@ impl Row {
         self.cells.iter().map(|(column, cell)| (*column, cell))
     }
 
-    /// Its canonical form: one JSON object without its line feed, as [`line()`] writes it.
+    /// Its canonical form: one JSON object without its line feed, as `line` writes it.
     #[must_use]
     pub fn line(&self) -> Vec<u8> {
         line(self.cells().map(|(column, cell)| (column.name(), cell)))
