@@ -1,7 +1,7 @@
 //! Installing the subscriber and the recorder, once a process.
 
 use std::io::{self, IsTerminal};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Subscriber;
@@ -91,8 +91,10 @@ where
 /// # Errors
 /// [`BuildError`] where another recorder was installed first.
 pub fn recorder() -> Result<PrometheusHandle, BuildError> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
+    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    // Held until it is installed: of two that came at once, one would render what the other one's handle does not see.
+    let mut installed = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = installed.as_ref() {
         return Ok(handle.clone());
     }
     let mut builder = PrometheusBuilder::new();
@@ -100,11 +102,37 @@ pub fn recorder() -> Result<PrometheusHandle, BuildError> {
         builder = builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), buckets)?;
     }
     let recorder = builder.build_recorder();
-    let handle = RECORDER.get_or_init(|| recorder.handle());
-    // Whoever came second keeps the first one's recorder.
+    let handle = installed.insert(recorder.handle()).clone();
     if ::metrics::set_global_recorder(recorder).is_ok() {
         metrics::describe_all();
         metrics_process::Collector::default().describe();
     }
-    Ok(handle.clone())
+    Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn of_many_that_come_at_once_each_sees_what_is_counted() {
+        let (number, gate) = (16, Barrier::new(16));
+        let come = || {
+            gate.wait();
+            recorder().unwrap()
+        };
+        let handles: Vec<_> = thread::scope(|scope| {
+            let all: Vec<_> = (0..number).map(|_| scope.spawn(come)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+
+        ::metrics::counter!("at_once_total").increment(1);
+
+        for handle in handles {
+            assert!(handle.render().contains("at_once_total 1"));
+        }
+    }
 }

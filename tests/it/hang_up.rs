@@ -64,6 +64,8 @@ async fn a_submit_that_was_not_sent_is_withdrawn_and_not_a_byte_of_it_leaves() {
 
     let settled = relay.settled().await;
     assert_eq!((settled.outcome, settled.reason), (Outcome::NotSent, Reason::HungUp));
+    // The key is free a little after its settlement can be read.
+    relay.rests().await;
     let upstream = Script::on(busy.listener, [Say::Bytes(accepted("1"))]);
     let again = alice.idempotent("order-1").submit(&submit_body("fresh")).await;
     assert_eq!(
@@ -130,6 +132,8 @@ async fn a_submit_that_was_refused_is_not_tried_again_for_nobody() {
 
     at_once("it is settled", || relay.settlements().len() == 1).await;
     assert_eq!(relay.settled().await.outcome, Outcome::Refused);
+    // The key is free a little after its settlement can be read.
+    relay.rests().await;
     pass(LONG).await;
     let again = alice.idempotent("order-1").submit(&submit_body("fresh")).await;
     assert_eq!(

@@ -56,7 +56,7 @@ impl Relay {
     ///
     /// Round after round every thread that works for this relay has its turn. So however slow the machine is, what can
     /// go on does, and as long as it does the rounds are counted anew.
-    async fn rests(&self) {
+    pub(crate) async fn rests(&self) {
         let happened = || {
             let seen = self.upstream.seen();
             (self.disk.syncs(), seen.total, seen.in_flight)
