@@ -128,9 +128,13 @@ fn config(args: &SandboxArgs, database: &Path, upstream: SocketAddr) -> Result<C
         .with("WEBHOOK_ALLOW", "127.0.0.1")
         .with("BACKUP_URL", &format!("file://{}", backups.display()))
         .with("BACKUP_EVERY", "0s")
-        .with("AUDIT_EXPORT_URL", &format!("file://{}", exports.display()))
         .with("STORE_RESERVE_BYTES", "0")
         .with("DRAIN_TIMEOUT", "5s");
+    // A log book that outlives the sandbox is exported by whoever keeps it.
+    let vars = match args.database {
+        Some(_) => vars,
+        None => vars.with("AUDIT_EXPORT_URL", &format!("file://{}", exports.display())),
+    };
     Ok(Config::parse(&vars)?)
 }
 
