@@ -118,16 +118,14 @@ mod tests {
 
     use proptest::collection::vec;
     use proptest::prelude::*;
-    use redb::backends::InMemoryBackend;
 
     use super::*;
     use crate::api::usage::sum::Grouping;
-    use crate::crypto::entropy::OsEntropy;
-    use crate::crypto::keyring::MasterKey;
     use crate::model::clock::SystemClock;
     use crate::model::usage::Totals;
+    use crate::store::fixture::{File, open};
     use crate::store::usage::Counted;
-    use crate::store::{Change, Missing, OpenOptions, Store, Tables};
+    use crate::store::{Change, Store, Tables};
 
     /// A call of an owner and a model on a day.
     #[derive(Clone, Copy, Debug)]
@@ -154,21 +152,6 @@ mod tests {
             }
             Ok(())
         }
-    }
-
-    fn store() -> Store {
-        let options = OpenOptions {
-            master_keys: &|_| {
-                let text = data_encoding::BASE64.encode(&[1; 32]);
-                Ok(vec![MasterKey::from_base64(&text.into()).unwrap()])
-            },
-            cache_bytes: 1 << 20,
-            missing: Missing::Create,
-            progress: |_| {},
-            clock: Arc::new(SystemClock),
-            entropy: &OsEntropy,
-        };
-        Store::open_backend(InMemoryBackend::new(), &options).unwrap().store
     }
 
     /// Every item of every page, as text.
@@ -212,7 +195,7 @@ mod tests {
             }
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let found = runtime.block_on(async {
-                let store = store();
+                let store = open(&File::default(), Arc::new(SystemClock));
                 store.change(Calls(calls)).await.unwrap();
                 walk(&store, &wanted, limit)
             });

@@ -20,25 +20,10 @@ async fn a_key_belongs_to_its_owner() {
 async fn rotation_keeps_the_keys_of_the_owner() {
     let (relay, alice) = with_alice().await;
     let first = alice.submit(&submit_body("x")).await;
-    let by = Actor {
-        name: "test".to_owned(),
-        request: None,
-        authority: Authority::Full,
-    };
-    let rotation = Rotation {
-        description: None,
-        expires_at: None,
-        grace: Duration::ZERO,
-    };
-    let rotated = relay
-        .services()
-        .issuer
-        .rotate(alice.issued().key.id, rotation, &by)
-        .await
-        .unwrap();
 
     let again = relay
-        .client_of(rotated)
+        .rotated(&alice)
+        .await
         .idempotent("order-1")
         .submit(&submit_body("x"))
         .await;

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use tollgate::auth::{Actor, Authority, Rotation};
 use tollgate::sandbox::{Answer, Fault, Rule};
 
 use crate::support::{Client, Relay, Reply, Wire, eventually, pass, submit_body};

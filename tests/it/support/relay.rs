@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tollgate::admission::gate::Snapshot;
 use tollgate::api::Services;
 use tollgate::app::{App, Outside, StoreSource};
-use tollgate::auth::{Actor, Authority, Issued, KeyChange, KeySpec};
+use tollgate::auth::{Actor, Authority, Issued, KeyChange, KeySpec, Rotation};
 use tollgate::config::{Config, MapVars};
 use tollgate::crypto::entropy::OsEntropy;
 use tollgate::jobs::webhook::egress::{Resolve, SystemResolver};
@@ -123,6 +123,18 @@ impl Relay {
 
     pub(crate) fn client_of(&self, issued: Issued) -> Client {
         Client::new(self.url.clone(), Some(issued))
+    }
+
+    /// The same client under a key that takes the place of its own at once.
+    pub(crate) async fn rotated(&self, client: &Client) -> Client {
+        let rotation = Rotation {
+            description: None,
+            expires_at: None,
+            grace: Duration::ZERO,
+        };
+        let key = client.issued().key.id;
+        let issued = self.services().issuer.rotate(key, rotation, &somebody()).await;
+        self.client_of(issued.unwrap())
     }
 
     /// The operator, who holds the `ADMIN_TOKEN`.

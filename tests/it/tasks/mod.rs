@@ -4,7 +4,6 @@ mod list;
 
 use std::time::Duration;
 
-use tollgate::auth::{Actor, Authority, Rotation};
 use tollgate::model::record::{Event, TaskChange};
 use tollgate::model::task::TaskState;
 use tollgate::sandbox::{Fault, Rule};
@@ -13,6 +12,7 @@ use crate::support::{Builder, Client, Relay, Reply, eventually, pass, query_body
 
 const CANCEL: &str = "/?Action=CVCancelTask&Version=2024-06-06";
 const DAY: Duration = Duration::from_hours(24);
+
 /// A relay with two accounts, whose tasks are done at once.
 fn two_accounts() -> Builder {
     Relay::build()
@@ -59,26 +59,6 @@ async fn recorded(relay: &Relay, states: &[TaskState]) {
     };
     eventually("the change is recorded", async || seen().len() >= states.len()).await;
     assert_eq!(seen(), states);
-}
-
-async fn rotated(relay: &Relay, client: &Client) -> Client {
-    let by = Actor {
-        name: "test".to_owned(),
-        request: None,
-        authority: Authority::Full,
-    };
-    let rotation = Rotation {
-        description: None,
-        expires_at: None,
-        grace: Duration::ZERO,
-    };
-    let issued = relay
-        .services()
-        .issuer
-        .rotate(client.issued().key.id, rotation, &by)
-        .await
-        .unwrap();
-    relay.client_of(issued)
 }
 
 #[tokio::test]
@@ -144,7 +124,7 @@ async fn a_rotated_key_still_owns_its_tasks() {
     let alice = relay.client("alice").await;
     let task = alice.submit(&submit_body("x")).await.task_id();
 
-    let successor = rotated(&relay, &alice).await;
+    let successor = relay.rotated(&alice).await;
 
     assert_eq!(successor.query(&query_body(&task)).await.status, 200);
     assert_eq!(
